@@ -1,0 +1,1 @@
+"""Bytes: where they lie, how they become durable, how they go."""
