@@ -91,8 +91,7 @@ class ImageJsonInvalid(Invalid):
 class ChecksumMismatch(Invalid):
     def __init__(self) -> None:
         super().__init__(
-            "checksum mismatch: no uploaded layer of this image has that payload checksum; "
-            "upload the layer again",
+            "checksum mismatch: no uploaded layer of this image has that payload checksum; upload the layer again",
             v1_text="Checksum mismatch",
         )
 
@@ -136,9 +135,7 @@ class Unauthorized(PierError):
     code = "UNAUTHORIZED"
 
     def __init__(self) -> None:
-        super().__init__(
-            "log in: this registry needs a user name and a password", v1_text="Requires authorization"
-        )
+        super().__init__("log in: this registry needs a user name and a password", v1_text="Requires authorization")
 
     def headers(self) -> dict[str, str]:
         return {"WWW-Authenticate": 'Basic realm="Pier"'}
@@ -242,9 +239,7 @@ class ImageTaken(Conflict):
     """The id names other content elsewhere. Never the text of ImageExists: that would poison the push."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "this image id is already used for different content: rebuild the image to get a new id"
-        )
+        super().__init__("this image id is already used for different content: rebuild the image to get a new id")
 
 
 class ChecksumSet(Conflict):

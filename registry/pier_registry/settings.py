@@ -49,7 +49,7 @@ def switch(text: str) -> bool:
     raise ValueError("on or off")
 
 
-def port(text: str) -> int:
+def port_number(text: str) -> int:
     if not re.fullmatch(r"\d{1,5}", text.strip()) or not 0 < int(text) < 65536:
         raise ValueError("a port from 1 to 65535")
     return int(text)
@@ -73,9 +73,7 @@ def one_of(*words: str) -> Choice:
 def networks(text: str) -> tuple[str, ...]:
     """Addresses or networks, separated by commas."""
     try:
-        return tuple(
-            str(ipaddress.ip_network(part.strip(), strict=False)) for part in text.split(",") if part.strip()
-        )
+        return tuple(str(ipaddress.ip_network(part.strip(), strict=False)) for part in text.split(",") if part.strip())
     except ValueError:
         raise ValueError("addresses or networks such as 10.0.0.0/8, separated by commas") from None
 
@@ -105,7 +103,7 @@ class Settings:
         Path(".pier"), Path, "Folder of everything Pier keeps: layers, users, certificates, SQLite", "./.pier"
     )
     host: str = setting("0.0.0.0", str, "Address to listen on")  # noqa: S104  a registry is for other hosts
-    port: int = setting(5443, port, "Public https port")
+    port: int = setting(5443, port_number, "Public https port")
     health_port: int = setting(
         9090, port, "Private http port: /healthz, /readyz, /metrics; listens on PIER_HEALTH_HOST"
     )
@@ -135,16 +133,12 @@ class Settings:
     max_layer: int = setting(50 << 30, size, "Largest layer", "50G")
     max_image_json: int = setting(1 << 20, size, "Largest v1 image json", "1M")
     max_chain: int = setting(127, count, "Longest chain of v1 images")
-    max_inflated: int = setting(
-        64 << 30, size, "A v1 layer is inflated (only to hash it) up to this many bytes", "64G"
-    )
+    max_inflated: int = setting(64 << 30, size, "A v1 layer is inflated (only to hash it) up to this many bytes", "64G")
     min_free: int = setting(64 << 20, size, "Pushes are refused with 503 below this much free space", "64M")
     trusted_proxies: tuple[str, ...] = setting(
         (), networks, "Networks of proxies whose X-Forwarded-For names the client", "none"
     )
-    login_failures: int = setting(
-        10, count, "Wrong passwords of one user from one address in a minute before 429"
-    )
+    login_failures: int = setting(10, count, "Wrong passwords of one user from one address in a minute before 429")
     workers: int = setting(2, count, "gunicorn worker processes")
     threads: int = setting(32, count, "Threads of each worker")
     event_days: int = setting(90, count, "Days that audit events are kept")
@@ -200,9 +194,7 @@ class Settings:
         values: dict[str, Any] = {}
         for name, text in given.items():
             if name not in known:
-                raise Misconfigured(
-                    f"PIER_{name.upper()} is not a setting: see docs/settings.md for the list"
-                )
+                raise Misconfigured(f"PIER_{name.upper()} is not a setting: see docs/settings.md for the list")
             try:
                 values[name] = known[name].metadata["parse"](text)
             except ValueError as wrong:
