@@ -105,7 +105,7 @@ class Settings:
     host: str = setting("0.0.0.0", str, "Address to listen on")  # noqa: S104  a registry is for other hosts
     port: int = setting(5443, port_number, "Public https port")
     health_port: int = setting(
-        9090, port, "Private http port: /healthz, /readyz, /metrics; listens on PIER_HEALTH_HOST"
+        9090, port_number, "Private http port: /healthz, /readyz, /metrics; listens on PIER_HEALTH_HOST"
     )
     health_host: str = setting("127.0.0.1", str, "Address of the private port; 0.0.0.0 in a pod")
     public_url: str = setting("", public_url, "URL that clients use; empty: the Host header of each request")
