@@ -97,3 +97,12 @@ class Digest:
 
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.encoded}"
+
+
+def layer_path(digest: Digest, generation: str) -> str:
+    """`layers/<algorithm>/<2 hex>/<hex>.<generation>`, below the data folder; never used twice."""
+    return f"layers/{digest.algorithm}/{digest.encoded[:2]}/{digest.encoded}.{generation}"
+
+
+def upload_path(upload: str) -> str:
+    return f"uploads/{upload}"

@@ -37,19 +37,16 @@ class Stored:
     modified: float
 
 
-def layer_path(digest: Digest, generation: str) -> str:
-    """`layers/<algorithm>/<2 hex>/<hex>.<generation>`, relative to the store's root."""
-    return f"layers/{digest.algorithm}/{digest.encoded[:2]}/{digest.encoded}.{generation}"
+class Readable(Protocol):
+    """A body: up to `size` bytes, empty at its end."""
 
-
-def upload_path(upload: str) -> str:
-    return f"uploads/{upload}"
+    def read(self, size: int = -1, /) -> bytes: ...
 
 
 class Storage(Protocol):
     """Every method may raise DiskFull (no space) or OSError (a broken disk)."""
 
-    def receive(self, source: BinaryIO, upload: str, *, prefix: bytes, announced: int | None) -> Received:
+    def receive(self, source: Readable, upload: str, *, prefix: bytes, announced: int | None) -> Received:
         """Write `source` to the upload's file and make it durable, whatever was there before.
 
         `prefix` is what the payload checksum starts with; `announced` is the body's length, when known.

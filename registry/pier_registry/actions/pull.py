@@ -1,0 +1,92 @@
+"""Read v1 images: what a caller may reach through a repository, or is promised in a push of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pier_registry import errors
+from pier_registry.actions import visibility
+from pier_registry.actions.registry import Caller, Registry
+from pier_registry.metadata import images, leases, sessions, uploads
+from pier_registry.metadata.images import Image
+from pier_registry.metadata.session import Transaction
+from pier_registry.metadata.sessions import PushSession
+from pier_registry.names import ImageId, layer_path
+
+
+@dataclass(frozen=True, slots=True)
+class ImageJson:
+    """`size` of the layer in bytes, None when its file is lost; `payload` its checksum."""
+
+    body: bytes
+    size: int | None
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFile:
+    """`path` below the data folder, `size` in bytes."""
+
+    path: str
+    size: int
+    digest: str
+
+
+def image_json(registry: Registry, caller: Caller, image_id: ImageId) -> ImageJson:
+    """The json as it was put. Inside a push that announced it, this also promises that the image will stay.
+
+    Raises ImageUnknown, ImageIncomplete. Registry v1, "GET image json".
+    """
+    announced = registry.metadata.read(lambda tx: _announcing(tx, caller, image_id))
+    if announced:
+        return registry.metadata.write(lambda tx: _promised(registry, tx, caller, image_id, announced))
+    return registry.metadata.read(lambda tx: _json(tx, _readable(tx, caller, image_id)))
+
+
+def layer(registry: Registry, caller: Caller, image_id: ImageId) -> LayerFile:
+    """Raises ImageUnknown, ImageIncomplete. Registry v1, "GET layer"."""
+    known = registry.metadata.read(lambda tx: _readable(tx, caller, image_id))
+    if known.lost:
+        raise errors.ImageUnknown
+    return LayerFile(layer_path(known.digest, known.generation), known.size, str(known.digest))
+
+
+def ancestry(registry: Registry, caller: Caller, image_id: ImageId) -> list[ImageId]:
+    """The image itself first, its root last. Raises ImageUnknown, ImageIncomplete."""
+
+    def work(tx: Transaction) -> list[ImageId]:
+        return [link.image_id for link in images.chain(tx, [_readable(tx, caller, image_id).id])]
+
+    return registry.metadata.read(work)
+
+
+def _announcing(tx: Transaction, caller: Caller, image_id: ImageId) -> list[PushSession]:
+    return [known for known in sessions.of(tx, caller.pusher) if image_id in known.announced]
+
+
+def _promised(
+    registry: Registry, tx: Transaction, caller: Caller, image_id: ImageId, announced: list[PushSession]
+) -> ImageJson:
+    known = images.find(tx, image_id, lock=True)
+    if known is None or known.lost or not visibility.reaches(tx, caller, known, "push"):
+        raise _absent(tx, caller, image_id)
+    for push in announced:
+        leases.grant(tx, "image", known.id, push.repository, caller.pusher, life=registry.lease, promises=push.tags)
+    return _json(tx, known)
+
+
+def _json(tx: Transaction, known: Image) -> ImageJson:
+    return ImageJson(images.json_of(tx, known.id), None if known.lost else known.size, known.payload)
+
+
+def _readable(tx: Transaction, caller: Caller, image_id: ImageId) -> Image:
+    known = images.find(tx, image_id)
+    if known is None or not visibility.reaches(tx, caller, known, "pull"):
+        raise _absent(tx, caller, image_id)
+    return known
+
+
+def _absent(tx: Transaction, caller: Caller, image_id: ImageId) -> errors.PierError:
+    if uploads.pending(tx, caller.user, image_id) is not None:
+        return errors.ImageIncomplete()
+    return errors.ImageUnknown()

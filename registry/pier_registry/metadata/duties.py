@@ -1,0 +1,24 @@
+"""Work that one process at a time may do, whoever it is: taken by compare-and-set on the database's clock."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, or_, select, update
+
+from pier_registry.metadata.schema import duty
+from pier_registry.metadata.session import Transaction
+
+
+def take(tx: Transaction, name: str, holder: str, life: int) -> bool:
+    """Take or keep a duty for `life` ms; False while another holds it."""
+    free = or_(duty.c.until <= tx.now, duty.c.holder == holder)
+    claim = update(duty).where(duty.c.name == name, free).values(holder=holder, until=tx.now + life)
+    if tx.run(claim).rowcount:
+        return True
+    if tx.run(select(duty.c.name).where(duty.c.name == name)).first() is not None:
+        return False
+    tx.run(duty.insert().values(name=name, holder=holder, until=tx.now + life))
+    return True
+
+
+def lay_down(tx: Transaction, name: str, holder: str) -> None:
+    tx.run(delete(duty).where(duty.c.name == name, duty.c.holder == holder))

@@ -1,0 +1,83 @@
+"""Layer rows: one stored content-addressed object each, whoever holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, select, update
+
+from pier_registry.metadata.schema import layer
+from pier_registry.metadata.session import Transaction
+from pier_registry.names import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """`cnt` direct holders; `lost` when its file was found missing, until the same bytes are pushed again."""
+
+    id: int
+    digest: Digest
+    size: int
+    generation: str
+    uncompressed: str | None
+    lost: bool
+    cnt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Bytes that are durable under their layer path; not yet known to any row."""
+
+    digest: Digest
+    size: int
+    generation: str
+    uncompressed: Digest | None
+
+
+def find(tx: Transaction, digest: Digest, *, lock: bool = False) -> Layer | None:
+    statement = select(layer).where(layer.c.digest == str(digest))
+    row = tx.run(statement.with_for_update() if lock else statement).one_or_none()
+    return None if row is None else _layer(row)
+
+
+def arrive(tx: Transaction, new: Arrival) -> tuple[Layer, bool]:
+    """The layer row of these bytes, locked; and whether the arrival's own file is the one that is kept."""
+    known = find(tx, new.digest, lock=True)
+    if known is None:
+        tx.run(
+            layer.insert().values(
+                digest=str(new.digest),
+                size=new.size,
+                generation=new.generation,
+                uncompressed=str(new.uncompressed) if new.uncompressed else None,
+                created=tx.now,
+            )
+        )
+        arrived = find(tx, new.digest)
+        assert arrived is not None  # noqa: S101  inserted in this transaction
+        return arrived, True
+    if known.lost:
+        tx.run(update(layer).where(layer.c.id == known.id).values(generation=new.generation, lost=0))
+        return known, True
+    return known, known.generation == new.generation
+
+
+def page(tx: Transaction, after: int, count: int) -> list[Layer]:
+    """Layers with an id above `after`, in order of id."""
+    rows = tx.run(select(layer).where(layer.c.id > after).order_by(layer.c.id).limit(count))
+    return [_layer(row) for row in rows]
+
+
+def mark_lost(tx: Transaction, layer_id: int) -> None:
+    tx.run(update(layer).where(layer.c.id == layer_id).values(lost=1))
+
+
+def generation_known(tx: Transaction, digest: Digest, generation: str) -> bool:
+    found = find(tx, digest)
+    return found is not None and found.generation == generation and not found.lost
+
+
+def _layer(row: Row[Any]) -> Layer:
+    digest = Digest.parse(row.digest)
+    return Layer(row.id, digest, row.size, row.generation, row.uncompressed, bool(row.lost), row.cnt)

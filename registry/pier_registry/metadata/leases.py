@@ -1,0 +1,136 @@
+"""Leases: counted promises to a pusher that what it was told exists will still be there for its tag or manifest.
+
+A lease is given in the transaction that makes the object visible or says that it exists, after its row was locked;
+it is taken back by the tag or manifest that then holds the object, so an idle registry has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from sqlalchemy import ColumnElement, and_, delete, func, select, update
+
+from pier_registry.metadata.schema import lease
+from pier_registry.metadata.session import Transaction
+
+Kind = Literal["layer", "manifest", "image"]
+MAX_AGE: Final = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Pusher:
+    """One client at work: `key` is a hash of user, client address and agent."""
+
+    user: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """An object that lost its last promise of one pusher, and may now be unheld."""
+
+    kind: Kind
+    object_id: int
+
+
+def grant(
+    tx: Transaction, kind: Kind, object_id: int, repository: str, pusher: Pusher, *, life: int, promises: int = 1
+) -> None:
+    """Add promises. The caller holds the object's row lock. `life` in milliseconds."""
+    mine = and_(
+        lease.c.kind == kind,
+        lease.c.object_id == object_id,
+        lease.c.repository == repository,
+        lease.c.pusher == pusher.key,
+    )
+    values = {"promises": lease.c.promises + promises, "until": tx.now + life}
+    if tx.run(update(lease).where(mine).values(values)).rowcount:
+        return
+    tx.run(
+        lease.insert().values(
+            kind=kind,
+            object_id=object_id,
+            repository=repository,
+            pusher=pusher.key,
+            user=pusher.user,
+            promises=promises,
+            born=tx.now,
+            until=tx.now + life,
+        )
+    )
+
+
+def take_back(tx: Transaction, kind: Kind, objects: Collection[int], repository: str, pusher: Pusher) -> list[Freed]:
+    """Take one promise back from each object; returns those that this pusher has none left on."""
+    if not objects:
+        return []
+    mine = and_(
+        lease.c.kind == kind,
+        lease.c.object_id.in_(sorted(objects)),
+        lease.c.repository == repository,
+        lease.c.pusher == pusher.key,
+    )
+    tx.run(update(lease).where(mine).values(promises=lease.c.promises - 1))
+    return _drop(tx, and_(mine, lease.c.promises <= 0))
+
+
+def drop_all(tx: Transaction, kind: Kind, repository: str, pusher: Pusher) -> list[Freed]:
+    """Drop every promise of a kind that this pusher still has in a repository."""
+    mine = and_(lease.c.kind == kind, lease.c.repository == repository, lease.c.pusher == pusher.key)
+    return _drop(tx, mine)
+
+
+def drop_expired(tx: Transaction, count: int) -> list[Freed]:
+    due = select(lease.c.id).where(lease.c.until <= tx.now).order_by(lease.c.until).limit(count)
+    ids = list(tx.run(due.with_for_update(skip_locked=True)).scalars())
+    return _drop(tx, lease.c.id.in_(ids)) if ids else []
+
+
+def drop_of(tx: Transaction, kind: Kind, objects: Iterable[int]) -> None:
+    """Leases of objects that are gone."""
+    ids = sorted(objects)
+    if ids:
+        tx.run(delete(lease).where(lease.c.kind == kind, lease.c.object_id.in_(ids)))
+
+
+def holding(tx: Transaction, kind: Kind, objects: Collection[int]) -> dict[int, int]:
+    """Of these objects, those that a live lease holds, with the latest end in milliseconds."""
+    if not objects:
+        return {}
+    rows = tx.run(
+        select(lease.c.object_id, func.max(lease.c.until).label("latest"))
+        .where(lease.c.kind == kind, lease.c.object_id.in_(sorted(objects)), lease.c.until > tx.now)
+        .group_by(lease.c.object_id)
+    )
+    return {row.object_id: row.latest for row in rows}
+
+
+def renew(tx: Transaction, repository: str, pusher: Pusher, *, life: int) -> None:
+    """Extend this pusher's live promises in a repository that are past half of their life and under a day old."""
+    tx.run(
+        update(lease)
+        .where(
+            lease.c.pusher == pusher.key,
+            lease.c.repository == repository,
+            lease.c.until > tx.now,
+            lease.c.until < tx.now + life // 2,
+            lease.c.born > tx.now - MAX_AGE,
+        )
+        .values(until=tx.now + life)
+    )
+
+
+def leased_to(tx: Transaction, kind: Kind, object_id: int, user: str) -> bool:
+    statement = select(lease.c.id).where(
+        lease.c.kind == kind, lease.c.object_id == object_id, lease.c.user == user, lease.c.until > tx.now
+    )
+    return tx.run(statement.limit(1)).first() is not None
+
+
+def _drop(tx: Transaction, which: ColumnElement[bool]) -> list[Freed]:
+    rows = tx.run(select(lease.c.id, lease.c.kind, lease.c.object_id).where(which)).all()
+    if rows:
+        tx.run(delete(lease).where(lease.c.id.in_([row.id for row in rows])))
+    return [Freed(row.kind, row.object_id) for row in rows]

@@ -1,0 +1,224 @@
+"""Transactions: one door to the database, with retry, the database's clock and the differences between engines.
+
+SQLite: WAL, synchronous FULL, writers queue on a process mutex and a file lock and begin IMMEDIATE, so none of
+them ever meets "database is locked". MariaDB and MySQL: READ COMMITTED, UTC, short lock waits. A write is a
+function of a Transaction and nothing else, so it can be run again as a whole when the database asks for it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event, make_url, text
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from pier_registry import errors
+from pier_registry.metadata.columns import MYSQL
+
+Result = TypeVar("Result")
+
+RETRY_FOR: Final = 10.0
+# Deadlock, lock time-out, stale snapshot, duplicate key: a lost race, all undone, so the whole is run again.
+_TRY_AGAIN: Final = frozenset({1213, 1205, 1020, 1062})
+_FULL: Final = frozenset({1021, 1114, 3675})
+_LOCK_WAIT: Final = 5
+
+
+class Transaction:
+    """One running transaction. `now` is the database's time in milliseconds since 1970, read once."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.mysql = connection.dialect.name in MYSQL
+        self._now: int | None = None
+
+    @property
+    def now(self) -> int:
+        if self._now is None:
+            clock = _MYSQL_CLOCK if self.mysql else _SQLITE_CLOCK
+            self._now = int(self.connection.execute(clock).scalar_one())
+        return self._now
+
+    def run(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
+        return self.connection.execute(statement, parameters)
+
+
+def inserted_id(result: CursorResult[Any]) -> int:
+    """The id that an insert of one row was given."""
+    key = result.inserted_primary_key
+    assert key is not None  # noqa: S101  only called on inserts
+    return int(key[0])
+
+
+_MYSQL_CLOCK = text("SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)")
+_SQLITE_CLOCK = text("SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)")
+
+
+class Metadata:
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = _sqlite_engine(self.url) if self.sqlite else _mysql_engine(self.url)
+        self._turn = _Turn(Path(self.url.database or "pier.sqlite3")) if self.sqlite else None
+
+    def read(self, work: Callable[[Transaction], Result]) -> Result:
+        """Run `work` on one snapshot (SQLite) or on committed rows; never takes a write lock.
+
+        Raises Unavailable when the database does not answer.
+        """
+        with _translated(), self.engine.connect() as connection, connection.begin():
+            return work(Transaction(connection))
+
+    def write(self, work: Callable[[Transaction], Result], *, preview: bool = False) -> Result:
+        """Run `work` and commit; a preview is rolled back instead, and so cannot disagree with the act.
+
+        `work` runs again, whole, on deadlock, lock time-out or a stale snapshot until 10 s have passed: it must do
+        nothing but database work. Raises Busy, DiskFull, Unavailable; nothing is changed then.
+        """
+        deadline = time.monotonic() + RETRY_FOR
+        pause = 0.01
+        while True:
+            try:
+                with _translated():
+                    return self._once(work, preview)
+            except _Again:
+                if time.monotonic() > deadline:
+                    raise errors.Busy("the database is busy: try again") from None
+            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  jitter
+            pause = min(pause * 2, 0.2)
+
+    def _once(self, work: Callable[[Transaction], Result], preview: bool) -> Result:
+        with self._writing() as connection, connection.begin() as transaction:
+            result = work(Transaction(connection))
+            if preview:
+                transaction.rollback()
+            return result
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        if self._turn is None:
+            with self.engine.connect() as connection:
+                yield connection
+            return
+        with self._turn.taken(), self.engine.connect() as connection:
+            yield connection.execution_options(pier_write=True)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+class _Again(Exception):
+    """The database asks for the whole transaction once more."""
+
+
+class _Turn:
+    """Writers of one SQLite file, in this process and in others, one after the other."""
+
+    def __init__(self, database: Path) -> None:
+        self._path = database.with_name(database.name + ".lock")
+        self._mutex = threading.Lock()
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        if not self._mutex.acquire(timeout=RETRY_FOR):
+            raise errors.Busy("the database is busy: try again")
+        try:
+            with self._path.open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+        finally:
+            self._mutex.release()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        raise _meaning(error) from error
+
+
+def _meaning(error: DBAPIError) -> Exception:
+    """What a driver's error means to us; the error itself when it means a fault of ours."""
+    cause = error.orig
+    if isinstance(cause, sqlite3.Error):
+        return _sqlite_meaning(cause)
+    code = cause.args[0] if cause is not None and cause.args else None
+    if code in _TRY_AGAIN:
+        return _Again()
+    if code in _FULL:
+        return errors.DiskFull("the database's disk is full: free space on it")
+    if isinstance(error, OperationalError) or error.connection_invalidated:
+        return errors.Unavailable("the database does not answer: try again in a moment")
+    return error
+
+
+def _sqlite_meaning(cause: sqlite3.Error) -> Exception:
+    code = getattr(cause, "sqlite_errorcode", 0)
+    if code == sqlite3.SQLITE_CONSTRAINT_UNIQUE or code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return _Again()
+    # A full disk shows as FULL, or as an I/O error when the WAL index cannot grow.
+    if code & 0xFF == sqlite3.SQLITE_FULL or code in _SQLITE_NO_ROOM:
+        return errors.DiskFull()
+    if code & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR):
+        return errors.Unavailable(f"the database cannot be used: {cause}")
+    return cause
+
+
+_SQLITE_NO_ROOM = frozenset(
+    {
+        sqlite3.SQLITE_IOERR_WRITE,
+        sqlite3.SQLITE_IOERR_SHMSIZE,
+        sqlite3.SQLITE_IOERR_FSYNC,
+        sqlite3.SQLITE_IOERR_TRUNCATE,
+    }
+)
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    # isolation_level None: SQLAlchemy, not the driver, says BEGIN.
+    engine = create_engine(
+        url, connect_args={"timeout": RETRY_FOR, "isolation_level": None}, pool_size=64, max_overflow=64
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: object) -> None:
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "wal_autocheckpoint=256"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get("pier_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+def _mysql_engine(url: URL) -> Engine:
+    engine = create_engine(
+        url.update_query_dict({"charset": "utf8mb4"}),
+        isolation_level="READ COMMITTED",
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        pool_size=32,
+        max_overflow=32,
+        connect_args={"connect_timeout": 5, "read_timeout": 30, "write_timeout": 30},
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        with connection.cursor() as cursor:
+            # UTC: the hour that comes twice in autumn would move every lease.
+            cursor.execute("SET time_zone = '+00:00'")
+            cursor.execute(f"SET innodb_lock_wait_timeout = {_LOCK_WAIT}")
+
+    return engine

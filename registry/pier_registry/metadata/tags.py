@@ -1,0 +1,109 @@
+"""Tag rows: what a name in a repository points at, a v1 image, a manifest, or both faces of one image."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, Select, delete, select, update
+
+from pier_registry.metadata.schema import image, manifest, repository, tag
+from pier_registry.metadata.session import Transaction
+from pier_registry.names import ImageId, TagName
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """`image_row` and `manifest_row` are what it holds; `agent` what its pusher's User-Agent told; `updated` in ms."""
+
+    id: int
+    repository: str
+    name: TagName
+    image_row: int | None
+    image_id: ImageId | None
+    manifest_row: int | None
+    digest: str | None
+    agent: Mapping[str, str]
+    updated: int
+
+
+def _tags() -> Select[Any]:
+    return (
+        select(tag, repository.c.name.label("repository"), image.c.image_id.label("v1_id"), manifest.c.digest)
+        .join(repository, repository.c.id == tag.c.repository_id)
+        .outerjoin(image, image.c.id == tag.c.image_id)
+        .outerjoin(manifest, manifest.c.id == tag.c.manifest_id)
+    )
+
+
+def _tag(row: Row[Any]) -> Tag:
+    return Tag(
+        id=row.id,
+        repository=row.repository,
+        name=TagName(row.name),
+        image_row=row.image_id,
+        image_id=row.v1_id,
+        manifest_row=row.manifest_id,
+        digest=row.digest,
+        agent=json.loads(row.agent) if row.agent else {},
+        updated=row.updated,
+    )
+
+
+def find(tx: Transaction, repository_id: int, name: TagName, *, lock: bool = False) -> Tag | None:
+    this = (tag.c.repository_id == repository_id, tag.c.name == name)
+    if lock:
+        tx.run(select(tag.c.id).where(*this).with_for_update())
+    row = tx.run(_tags().where(*this)).one_or_none()
+    return None if row is None else _tag(row)
+
+
+def point(
+    tx: Transaction,
+    repository_id: int,
+    name: TagName,
+    *,
+    known: Tag | None,
+    image_row: int | None,
+    manifest_row: int | None,
+    agent: Mapping[str, str],
+) -> None:
+    """Write where the tag points; the caller has taken the new references and releases those of `known`."""
+    values = {
+        "image_id": image_row,
+        "manifest_id": manifest_row,
+        "agent": json.dumps(dict(agent), sort_keys=True),
+        "updated": tx.now,
+    }
+    if known is None:
+        tx.run(tag.insert().values(repository_id=repository_id, name=name, **values))
+    else:
+        tx.run(update(tag).where(tag.c.id == known.id).values(values))
+
+
+def remove(tx: Transaction, tag_id: int) -> None:
+    tx.run(delete(tag).where(tag.c.id == tag_id))
+
+
+def page(tx: Transaction, repository_id: int, after: str, count: int | None) -> list[Tag]:
+    """Tags above `after`, bytewise sorted; all of them without a count."""
+    statement = _tags().where(tag.c.repository_id == repository_id, tag.c.name > after).order_by(tag.c.name)
+    return [_tag(row) for row in tx.run(statement if count is None else statement.limit(count))]
+
+
+def some(tx: Transaction, repository_id: int, count: int) -> list[Tag]:
+    """Any tags of a repository, locked; for removing them in batches."""
+    ids = tx.run(
+        select(tag.c.id).where(tag.c.repository_id == repository_id).order_by(tag.c.id).limit(count).with_for_update()
+    )
+    return [_tag(row) for row in tx.run(_tags().where(tag.c.id.in_(list(ids.scalars()))).order_by(tag.c.id))]
+
+
+def in_namespace(tx: Transaction, namespace: str, after: tuple[str, str], count: int) -> list[Tag]:
+    """Tags of all repositories of a namespace, by repository and name, above `after`."""
+    last_repository, last_tag = after
+    beyond = (repository.c.name > last_repository) | ((repository.c.name == last_repository) & (tag.c.name > last_tag))
+    statement = _tags().where(repository.c.name.startswith(f"{namespace}/", autoescape=True), beyond)
+    return [_tag(row) for row in tx.run(statement.order_by(repository.c.name, tag.c.name).limit(count))]

@@ -1,0 +1,139 @@
+"""Bytes on their way in, and the v1 images that wait for them.
+
+An upload's UUID becomes the generation of its layer file, so its row is enough to find every file that a crash at
+any line could leave: the upload itself, or the layer path it was moved to before the transaction that counts it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, delete, func, select, update
+
+from pier_registry.metadata import outbox
+from pier_registry.metadata.schema import pending_image, upload
+from pier_registry.metadata.session import Transaction, inserted_id
+from pier_registry.names import Digest, ImageId, upload_path
+
+
+@dataclass(frozen=True, slots=True)
+class PendingImage:
+    """A v1 image whose json came and whose layer is not confirmed; seen by its user only."""
+
+    id: int
+    user: str
+    image_id: ImageId
+    parent: ImageId | None
+    json: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """`digest`, `payload` and `uncompressed` are there once all bytes are."""
+
+    id: int
+    uuid: str
+    user: str
+    size: int
+    digest: Digest | None
+    payload: Digest | None
+    uncompressed: Digest | None
+
+
+def pending(tx: Transaction, user: str, image_id: ImageId, *, lock: bool = False) -> PendingImage | None:
+    statement = select(pending_image).where(pending_image.c.user == user, pending_image.c.image_id == image_id)
+    row = tx.run(statement.with_for_update() if lock else statement).one_or_none()
+    return None if row is None else PendingImage(row.id, row.user, row.image_id, row.parent, bytes(row.json))
+
+
+def put_pending(tx: Transaction, user: str, image_id: ImageId, parent: ImageId | None, json: bytes) -> PendingImage:
+    """Make or overwrite it. Other bytes of json make the layers uploaded so far worthless: they go."""
+    known = pending(tx, user, image_id, lock=True)
+    if known is None:
+        values = {"user": user, "image_id": image_id, "parent": parent, "json": json, "touched": tx.now}
+        return PendingImage(inserted_id(tx.run(pending_image.insert().values(values))), user, image_id, parent, json)
+    if known.json != json:
+        drop_uploads(tx, known.id)
+    values = {"parent": parent, "json": json, "touched": tx.now}
+    tx.run(update(pending_image).where(pending_image.c.id == known.id).values(values))
+    return PendingImage(known.id, user, image_id, parent, json)
+
+
+def remove_pending(tx: Transaction, pending_id: int) -> None:
+    tx.run(delete(pending_image).where(pending_image.c.id == pending_id))
+
+
+def begin(tx: Transaction, uuid: str, user: str, pending_id: int) -> None:
+    times = {"started": tx.now, "touched": tx.now}
+    tx.run(upload.insert().values(uuid=uuid, user=user, pending_id=pending_id, **times))
+
+
+def complete(tx: Transaction, uuid: str, size: int, digest: Digest, payload: Digest, inflated: Digest | None) -> bool:
+    """Note what the bytes are; False when the upload was dropped meanwhile."""
+    values = {
+        "size": size,
+        "digest": str(digest),
+        "payload": str(payload),
+        "uncompressed": str(inflated) if inflated else None,
+        "touched": tx.now,
+    }
+    return tx.run(update(upload).where(upload.c.uuid == uuid).values(values)).rowcount > 0
+
+
+def of_pending(tx: Transaction, pending_id: int) -> list[Upload]:
+    rows = tx.run(select(upload).where(upload.c.pending_id == pending_id).order_by(upload.c.id).with_for_update())
+    return [_upload(row) for row in rows]
+
+
+def touch(tx: Transaction, uuid: str) -> None:
+    tx.run(update(upload).where(upload.c.uuid == uuid).values(touched=tx.now))
+
+
+def forget(tx: Transaction, uuid: str) -> None:
+    """Drop the row alone: its file became a layer, or never came to be."""
+    tx.run(delete(upload).where(upload.c.uuid == uuid))
+
+
+def discard(tx: Transaction, dropped: Upload) -> list[int]:
+    """Drop the row and queue every file it may have; returns the outbox rows."""
+    forget(tx, dropped.uuid)
+    entries = [outbox.add(tx, upload_path(dropped.uuid), dropped.size)]
+    if dropped.digest:
+        entries.append(outbox.add_layer(tx, dropped.digest, dropped.uuid, 0))
+    return entries
+
+
+def drop_uploads(tx: Transaction, pending_id: int) -> None:
+    for dropped in of_pending(tx, pending_id):
+        discard(tx, dropped)
+
+
+def drop_idle(tx: Transaction, before: int, count: int) -> int:
+    """Drop up to `count` uploads and pending images untouched since `before` (ms); returns how many."""
+    rows = tx.run(select(upload).where(upload.c.touched < before).order_by(upload.c.id).limit(count).with_for_update())
+    idle = [_upload(row) for row in rows]
+    for dropped in idle:
+        discard(tx, dropped)
+    busy = select(upload.c.pending_id).where(upload.c.pending_id.is_not(None))
+    waiting = select(pending_image.c.id).where(pending_image.c.touched < before, pending_image.c.id.not_in(busy))
+    ids = list(tx.run(waiting.order_by(pending_image.c.id).limit(count)).scalars())
+    tx.run(delete(pending_image).where(pending_image.c.id.in_(ids)))
+    return len(idle) + len(ids)
+
+
+def count(tx: Transaction, user: str) -> int:
+    return int(tx.run(select(func.count()).where(upload.c.user == user)).scalar_one())
+
+
+def uuids(tx: Transaction) -> set[str]:
+    return set(tx.run(select(upload.c.uuid)).scalars())
+
+
+def _upload(row: Row[Any]) -> Upload:
+    def digest(text: str | None) -> Digest | None:
+        return Digest.parse(text) if text else None
+
+    return Upload(
+        row.id, row.uuid, row.user, row.size, digest(row.digest), digest(row.payload), digest(row.uncompressed)
+    )
