@@ -120,6 +120,7 @@ def _hide(tx: Transaction, caller: Caller, name: RepositoryName) -> int:
 
 def _remove_some(tx: Transaction, caller: Caller, row_id: int) -> _Removed | None:
     """Up to BATCH tags of a hidden repository, or at the end its untagged manifests and its row; None when done."""
+    repositories.touch(tx, row_id)
     batch = tags.some(tx, row_id, BATCH)
     if not batch:
         released = refcounts.reap(tx, manifests=holders.manifests_of(tx, row_id))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from pier_registry import errors
 from pier_registry.actions import files, receipt, visibility
@@ -28,31 +29,32 @@ def tag(
     Registry v1, "PUT tag".
     """
     caller.require("push", repository.full)
-    released = files.forget(registry, lambda tx: _point(registry, tx, caller, repository, name, image_id, agent))
+    wish = _Wish(repository, name, image_id, agent)
+    released = files.forget(registry, lambda tx: _point(registry, tx, caller, wish))
     freed = files.drop(registry, released.layers)
     return receipt.of(repository.short, [], released, (), freed)
 
 
-def _point(
-    registry: Registry,
-    tx: Transaction,
-    caller: Caller,
-    repository: RepositoryName,
-    name: TagName,
-    image_id: ImageId,
-    agent: Mapping[str, str],
-) -> Released:
-    home = repositories.find_or_create(tx, repository)
-    known = tags.find(tx, home.id, name, lock=True)
-    chain = _usable_chain(tx, caller, image_id, known)
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    repository: RepositoryName
+    name: TagName
+    image_id: ImageId
+    agent: Mapping[str, str]
+
+
+def _point(registry: Registry, tx: Transaction, caller: Caller, wish: _Wish) -> Released:
+    home = repositories.find_or_create(tx, wish.repository)
+    known = tags.find(tx, home.id, wish.name, lock=True)
+    chain = _usable_chain(tx, caller, wish.image_id, known)
     top = chain[0]
     if known is None or known.image_row != top.id:
         refcounts.take(tx, images=[top.id])
-    tags.point(tx, home.id, name, known=known, image_row=top.id, manifest_row=None, agent=agent)
+    tags.point(tx, home.id, wish.name, known=known, image_row=top.id, manifest_row=None, agent=wish.agent)
     released = _release_old(tx, known, top.id) if known else Released()
-    released.join(_consume(tx, caller, repository, [link.id for link in chain]))
-    leases.renew(tx, repository.full, caller.pusher, life=registry.lease)
-    events.add(tx, caller.user, "tag", repository=repository.full, reference=name, freed=released.size)
+    released.join(_consume(tx, caller, wish.repository, [link.id for link in chain]))
+    leases.renew(tx, wish.repository.full, caller.pusher, life=registry.lease)
+    events.add(tx, caller.user, "tag", repository=wish.repository.full, reference=wish.name, freed=released.size)
     return released
 
 

@@ -26,6 +26,7 @@ log = logging.getLogger("pier.reclaim")
 _BATCH: Final = 100
 _DAY: Final = 86_400_000
 _DUTY: Final = "reclaim"
+_ABANDONED: Final = 30_000
 
 
 class Reclaimer:
@@ -105,7 +106,7 @@ def _idle_uploads(registry: Registry) -> None:
 
 
 def _hidden_repositories(registry: Registry) -> None:
-    for row_id in registry.metadata.read(repositories.hidden):
+    for row_id in registry.metadata.read(lambda tx: repositories.hidden(tx, _ABANDONED)):
         delete.finish(registry, local_admin(), f"#{row_id}", row_id)
 
 

@@ -33,7 +33,7 @@ def find(tx: Transaction, name: RepositoryName, *, lock: bool = False, share: bo
 def find_or_create(tx: Transaction, name: RepositoryName) -> Repository:
     known = find(tx, name, share=True)
     if known is None:
-        tx.run(repository.insert().values(name=name.full, created=tx.now))
+        tx.run(repository.insert().values(name=name.full, created=tx.now, touched=tx.now))
         known = find(tx, name, share=True)
         assert known is not None  # noqa: S101  inserted in this transaction
     return known
@@ -53,11 +53,18 @@ def set_access(tx: Transaction, repository_id: int, access: str) -> None:
 
 def hide(tx: Transaction, repository_id: int) -> None:
     """From here on nobody can name it; a push to the name makes a new repository."""
-    tx.run(update(repository).where(repository.c.id == repository_id).values(name=f"#{repository_id}"))
+    values = {"name": f"#{repository_id}", "touched": tx.now}
+    tx.run(update(repository).where(repository.c.id == repository_id).values(values))
 
 
-def hidden(tx: Transaction) -> list[int]:
-    return list(tx.run(select(repository.c.id).where(repository.c.name.startswith("#"))).scalars())
+def touch(tx: Transaction, repository_id: int) -> None:
+    tx.run(update(repository).where(repository.c.id == repository_id).values(touched=tx.now))
+
+
+def hidden(tx: Transaction, idle: int) -> list[int]:
+    """Hidden repositories that nobody worked on for `idle` ms."""
+    statement = select(repository.c.id).where(repository.c.name.startswith("#"), repository.c.touched < tx.now - idle)
+    return list(tx.run(statement).scalars())
 
 
 def remove_if_empty(tx: Transaction, repository_id: int) -> bool:

@@ -38,6 +38,7 @@ repository = _table(
     Column("name", Exact(_NAME), nullable=False, unique=True),
     Column("access", Exact(16), nullable=False, server_default="private"),
     Column("created", Milliseconds, nullable=False),
+    Column("touched", Milliseconds, nullable=False),
 )
 
 layer = _table(

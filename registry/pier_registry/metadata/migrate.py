@@ -1,0 +1,87 @@
+"""The schema's version: told, compared with the code's, and brought up to it by one process at a time."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Final, Literal
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from pier_registry.errors import Busy, Misconfigured
+from pier_registry.metadata import duties
+from pier_registry.metadata.schema import duty
+from pier_registry.metadata.session import Metadata, Transaction
+
+State = Literal["current", "behind"]
+_DUTY: Final = "migrate"
+_LIFE: Final = 600_000
+_PATIENCE: Final = 120.0
+
+
+def state(metadata: Metadata) -> State:
+    """Raises Misconfigured when the schema is newer than this version of Pier."""
+    script = ScriptDirectory.from_config(_config())
+    with metadata.engine.connect() as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+    if found == script.get_current_head():
+        return "current"
+    if found is not None and found not in {revision.revision for revision in script.walk_revisions()}:
+        raise Misconfigured(
+            f"the database's schema ({found}) is newer than this version of Pier: run the newer version, "
+            "or restore the backup that was taken before the upgrade"
+        )
+    return "behind"
+
+
+def upgrade(metadata: Metadata) -> bool:
+    """Bring the schema up to the code; False when it was already. Can be run again after a kill half-way.
+
+    Raises Busy when another process migrates for longer than two minutes.
+    """
+    if state(metadata) == "current":
+        return False
+    with metadata.engine.begin() as connection:
+        duty.create(connection, checkfirst=True)
+    holder = f"{socket.gethostname()}:{os.getpid()}"
+    _take(metadata, holder)
+    try:
+        if state(metadata) == "current":
+            return False
+        _run(metadata)
+    finally:
+        metadata.write(lambda tx: duties.lay_down(tx, _DUTY, holder))
+    return True
+
+
+def _take(metadata: Metadata, holder: str) -> None:
+    deadline = time.monotonic() + _PATIENCE
+
+    def work(tx: Transaction) -> bool:
+        return duties.take(tx, _DUTY, holder, _LIFE)
+
+    while not metadata.write(work):
+        if time.monotonic() > deadline:
+            raise Busy("another process is migrating the database: wait for it")
+        time.sleep(0.2)
+
+
+def _run(metadata: Metadata) -> None:
+    config = _config()
+    with metadata.engine.connect() as connection:
+        if metadata.sqlite:
+            connection = connection.execution_options(pier_write=True)
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        connection.commit()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
+    return config
