@@ -74,8 +74,7 @@ def _take(metadata: Metadata, holder: str) -> None:
 def _run(metadata: Metadata) -> None:
     config = _config()
     with metadata.engine.connect() as connection:
-        if metadata.sqlite:
-            connection = connection.execution_options(pier_write=True)
+        connection.execution_options(pier_write=True)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.commit()

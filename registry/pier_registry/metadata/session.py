@@ -30,6 +30,7 @@ RETRY_FOR: Final = 10.0
 # Deadlock, lock time-out, stale snapshot, duplicate key: a lost race, all undone, so the whole is run again.
 _TRY_AGAIN: Final = frozenset({1213, 1205, 1020, 1062})
 _FULL: Final = frozenset({1021, 1114, 3675})
+_NO_TABLE: Final = frozenset({1146, 1054})
 _LOCK_WAIT: Final = 5
 
 
@@ -155,6 +156,8 @@ def _meaning(error: DBAPIError) -> Exception:
     code = cause.args[0] if cause is not None and cause.args else None
     if code in _TRY_AGAIN:
         return _Again()
+    if code in _NO_TABLE:
+        return errors.SchemaMismatch("the database's schema is not up to date: run `pier migrate`")
     if code in _FULL:
         return errors.DiskFull("the database's disk is full: free space on it")
     if isinstance(error, OperationalError) or error.connection_invalidated:

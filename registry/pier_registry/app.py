@@ -1,0 +1,98 @@
+"""The one place where the rooms are wired together."""
+
+from __future__ import annotations
+
+import atexit
+
+from flask import Flask, Response, g, request
+
+from pier_registry import errors
+from pier_registry.actions.reclaim import Reclaimer
+from pier_registry.actions.registry import Registry
+from pier_registry.metadata import migrate
+from pier_registry.metadata.session import Metadata
+from pier_registry.settings import Settings
+from pier_registry.storage.filesystem import FileSystem
+from pier_registry.web import api, gate, health, responses, routing, v1, v2
+from pier_registry.web.auth import Authenticator
+from pier_registry.web.context import Doors
+from pier_registry.web.rights import Rights
+from pier_registry.web.throttle import Throttle
+from pier_registry.web.users import Users
+from pier_registry.web.verdicts import Verdicts
+
+_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+def open_registry(settings: Settings) -> Registry:
+    """Metadata and storage, opened. Raises Misconfigured."""
+    storage = FileSystem(settings.data, max_layer=settings.max_layer, max_inflated=settings.max_inflated)
+    return Registry(settings, Metadata(settings.database), storage)
+
+
+def prepare(settings: Settings) -> None:
+    """Before the first worker: SQLite is brought up to date, a database newer than this code is refused."""
+    registry = open_registry(settings)
+    try:
+        if migrate.state(registry.metadata) == "behind" and registry.metadata.sqlite:
+            migrate.upgrade(registry.metadata)
+    finally:
+        registry.metadata.close()
+
+
+def create_app(settings: Settings | None = None, *, direct: bool = False) -> Flask:
+    """The WSGI application. `direct`: without nginx in front, so it sends bodies itself and has no private routes."""
+    settings = settings or Settings.load()
+    app, registry = _wire(settings, direct)
+    app.register_blueprint(api.blueprint())
+    app.register_blueprint(v2.blueprint())
+    if settings.v1 != "off":
+        app.register_blueprint(v1.blueprint())
+    if not direct:
+        app.register_blueprint(health.blueprint(private_only=True))
+    _install_refusals(app, settings)
+    reclaimer = Reclaimer(registry)
+    reclaimer.start()
+    atexit.register(reclaimer.stop)
+    return app
+
+
+def create_health_app(settings: Settings) -> Flask:
+    """Only /healthz, /readyz and /metrics, for the private port of a registry without nginx."""
+    app, _ = _wire(settings, direct=True)
+    app.register_blueprint(health.blueprint(private_only=False))
+    return app
+
+
+def _wire(settings: Settings, direct: bool) -> tuple[Flask, Registry]:
+    app = Flask("pier", static_folder=None)
+    registry = open_registry(settings)
+    users = Users(settings.users_file)
+    rights = Rights(settings.rights_file, settings.default_role)
+    authenticator = Authenticator(users, Throttle(settings.login_failures), Verdicts())
+    app.extensions["pier"] = Doors(registry, rights, users, direct)
+    routing.install(app)
+    responses.install(app)
+    gate.install(app, authenticator, rights, settings)
+    app.after_request(_told_to_the_log)
+    return app, registry
+
+
+def _install_refusals(app: Flask, settings: Settings) -> None:
+    """Modes that close whole kinds of requests, judged once for every route, after the gate."""
+
+    @app.before_request
+    def closed() -> None:
+        if request.method not in _CHANGING:
+            return
+        if settings.read_only:
+            raise errors.Unsupported("this registry is read-only now: try again later")
+        if settings.v1 == "pull" and request.path.startswith("/v1/"):
+            raise errors.Unsupported("this registry takes no pushes over v1: use a newer docker")
+
+
+def _told_to_the_log(response: Response) -> Response:
+    user = g.get("user")
+    if user is not None:
+        response.headers["X-Pier-User"] = user.name.encode("ascii", "backslashreplace").decode()
+    return response

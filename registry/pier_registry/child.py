@@ -1,0 +1,48 @@
+"""Child processes that never outlive their parent, not even one that was killed."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+
+_PR_SET_PDEATHSIG = 1
+
+
+def start(
+    command: Sequence[str], *, stdout: int | None = None, dies_by: signal.Signals = signal.SIGTERM
+) -> subprocess.Popen[bytes]:
+    """Run a program in a session of its own, so that a Ctrl-C in the terminal reaches only its parent.
+
+    On Linux the kernel sends it `dies_by` when the thread that called this ends: call it from the main thread.
+    """
+    return subprocess.Popen(
+        list(command),
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        start_new_session=True,
+        preexec_fn=_tied_to(os.getpid(), dies_by),  # noqa: PLW1509  calls nothing that takes a lock
+    )
+
+
+def send(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Signal a child; one that has ended already is left alone."""
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(number)
+
+
+def _tied_to(parent: int, number: signal.Signals) -> Callable[[], None] | None:
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+    def tie() -> None:
+        prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+        if os.getppid() != parent:  # it died before the tie was made
+            os._exit(1)
+
+    return tie

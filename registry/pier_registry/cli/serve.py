@@ -1,0 +1,109 @@
+"""`pier serve`: the whole registry in the foreground, until Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shlex
+import sys
+from functools import partial
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from pier_registry import app, pki, supervisor
+from pier_registry import direct as direct_serving
+from pier_registry.proxy.configuration import Nginx
+from pier_registry.proxy.runner import Signals
+from pier_registry.settings import Settings
+from pier_registry.supervisor import Mode, Supervisor
+from pier_registry.web import bootstrap
+from pier_registry.web.rights import ADMIN
+from pier_registry.web.users import Users
+
+
+@click.command()
+@click.option("--direct", is_flag=True, help="Serve https without nginx (development).")
+@click.option("--no-proxy", is_flag=True, help="Serve the unix socket only; `pier proxy` runs elsewhere.")
+def serve(direct: bool, no_proxy: bool) -> None:
+    """Start the registry: certificate, first user, database, server and front door."""
+    if direct and no_proxy:
+        raise click.UsageError("--direct and --no-proxy exclude each other")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    mode = Mode.DIRECT if direct else Mode.SOCKET if no_proxy else Mode.NGINX
+    sys.exit(_serve(Settings.load(), mode))
+
+
+def _serve(settings: Settings, mode: Mode) -> int:
+    signals = Signals.caught()
+    with supervisor.alone_on(settings):
+        _prepare(settings, mode)
+        with Supervisor(settings, mode, signals) as parts, _private_port(settings, mode):
+            return parts.watch(partial(_welcome, settings, mode))
+
+
+def _prepare(settings: Settings, mode: Mode) -> None:
+    """Everything that can be refused is refused here, before anything runs. Raises Misconfigured."""
+    supervisor.check_address(settings, mode)
+    if mode is Mode.NGINX:
+        Nginx.find()
+    if mode is not Mode.SOCKET:
+        pki.ensure(settings)
+    bootstrap.ensure_admin(settings)
+    bootstrap.someone_can_log_in(Users(settings.users_file))
+    app.prepare(settings)
+
+
+def _private_port(settings: Settings, mode: Mode) -> contextlib.AbstractContextManager[None]:
+    if mode is Mode.DIRECT:
+        return direct_serving.private_port(settings, app.create_health_app(settings))
+    return contextlib.nullcontext()
+
+
+def _welcome(settings: Settings, mode: Mode) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    if mode is not Mode.SOCKET:
+        console.print(_card(settings))
+        console.print(_trials(settings), markup=False)
+    console.print("Pier is ready", markup=False)
+
+
+def _card(settings: Settings) -> Table:
+    card = Table(box=None, show_header=False, padding=(0, 1))
+    card.add_column(style="dim")
+    card.add_column(overflow="fold")
+    card.add_row("registry", settings.url)
+    card.add_row("user", ADMIN)
+    card.add_row("password", _password_place(settings))
+    card.add_row("CA", _authority_place(settings))
+    return card
+
+
+def _password_place(settings: Settings) -> str:
+    file = bootstrap.password_file(settings.data)
+    if file.exists():
+        return f"in {file.absolute()}"
+    return "the one of PIER_ADMIN_PASSWORD" if settings.admin_password else "the one you set"
+
+
+def _authority_place(settings: Settings) -> str:
+    file = settings.tls.absolute() / "ca.crt"
+    return str(file) if file.exists() else "the issuer of your own certificate"
+
+
+def _trials(settings: Settings) -> str:
+    """Lines to copy: trust, log in, push, look."""
+    host = settings.url.partition("://")[2]
+    folder, authority = f"/etc/docker/certs.d/{host}", settings.tls.absolute() / "ca.crt"
+    trust = [f"sudo mkdir -p {folder} && sudo cp {shlex.quote(str(authority))} {folder}/ca.crt"]
+    return "\n".join(
+        [
+            "",
+            *(trust if authority.exists() else []),
+            f"docker login --username {ADMIN} {host}",
+            f"docker tag IMAGE {host}/team/app && docker push {host}/team/app",
+            f"skopeo inspect --creds {ADMIN}:PASSWORD docker://{host}/team/app",
+            "",
+        ]
+    )

@@ -1,0 +1,120 @@
+"""gunicorn as Pier runs it: threads behind the unix socket of the front door, or https of its own with `--direct`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+
+from pier_registry import direct
+from pier_registry.errors import PierError
+from pier_registry.proxy import configuration
+from pier_registry.settings import Settings
+
+GRACE = 600  # seconds for running transfers when the registry stops
+_SILENCE = 120  # seconds without a heartbeat, which does not depend on the length of requests
+_KEEPALIVE = 90  # seconds; longer than nginx keeps an idle connection (60), so that nginx is the one to close
+
+WsgiFactory = Callable[[], Any]
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn with options from the settings alone: no file, no command line, no environment of its own."""
+
+    def __init__(self, options: dict[str, Any], application: WsgiFactory) -> None:
+        self._options = options
+        self._application = application
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """Once in each worker, after the fork: engines and locks are never shared."""
+        return self._application()
+
+
+def behind_nginx(settings: Settings) -> dict[str, Any]:
+    """Options for the unix socket; nginx has bounded lines and headers already, and writes the access log.
+
+    Raises Misconfigured when the socket's path is too long.
+    """
+    configuration.check_socket(settings)
+    return _options(settings) | {
+        "bind": f"unix:{settings.socket.absolute()}",
+        "umask": 0o007,
+        "limit_request_line": 0,
+        "limit_request_fields": 16384,
+        "limit_request_field_size": 16384,
+    }
+
+
+def alone(settings: Settings) -> dict[str, Any]:
+    """Options for https without nginx."""
+    return _options(settings) | {
+        "bind": configuration.address(settings.host, settings.port),
+        "certfile": str(settings.tls.absolute() / "tls.crt"),
+        "keyfile": str(settings.tls.absolute() / "tls.key"),
+        "ssl_context": direct.Contexts(),
+        "do_handshake_on_connect": True,
+        "forwarded_allow_ips": "",
+        "accesslog": "-",
+        "logger_class": direct.AccessLog,
+        "limit_request_line": 8190,
+    }
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    shared_memory = "/dev/shm"  # noqa: S108  gunicorn makes its own private file there
+    return {
+        "worker_class": "gthread",
+        "workers": settings.workers,
+        "threads": settings.threads,
+        "timeout": _SILENCE,
+        "graceful_timeout": GRACE,
+        "keepalive": _KEEPALIVE,
+        "worker_tmp_dir": shared_memory if Path(shared_memory).is_dir() else None,
+        "forwarder_headers": "",
+        "control_socket_disable": True,
+        "loglevel": "warning",
+        "proc_name": "pier",
+    }
+
+
+def run(settings: Settings, application: WsgiFactory, *, without_nginx: bool = False) -> None:
+    """Serve until SIGTERM; ends the process. `application` is called once in each worker."""
+    settings.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if without_nginx:
+        Server(alone(settings), lambda: direct.Application(application())).run()
+    else:
+        Server(behind_nginx(settings), application).run()
+
+
+def _registry(settings: Settings, *, without_nginx: bool) -> Flask:
+    from pier_registry.app import create_app
+
+    return create_app(settings, direct=without_nginx)
+
+
+def main() -> int:
+    """`python -m pier_registry.serving [--direct]`; a refusal is one sentence on standard error."""
+    parser = argparse.ArgumentParser(prog="python -m pier_registry.serving")
+    parser.add_argument("--direct", action="store_true", help="serve https without nginx")
+    without_nginx = parser.parse_args().direct
+    try:
+        settings = Settings.load()
+        run(settings, lambda: _registry(settings, without_nginx=without_nginx), without_nginx=without_nginx)
+    except PierError as wrong:
+        print(f"pier serve: {wrong.message}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

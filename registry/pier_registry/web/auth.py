@@ -1,0 +1,126 @@
+"""Who asks: Basic credentials, judged by remembered verdicts, then the throttle, then bcrypt.
+
+Every request is judged by the users file as it stands when the request begins, so a revoked user is out at once.
+A throttled address cannot try its guesses on remembered verdicts: those help only who has shown them before.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final
+
+from pier_registry import errors
+from pier_registry.settings import Settings
+from pier_registry.web.livefile import log
+from pier_registry.web.rights import User
+from pier_registry.web.throttle import Throttle
+from pier_registry.web.users import Snapshot, Users
+from pier_registry.web.verdicts import Flights, Verdicts
+
+__all__ = ["Authenticator", "User", "client_address", "credentials"]
+
+MAX_HEADER: Final = 10_000  # characters
+_UNIX_SOCKET: Final = frozenset({"", "unix", "unix:"})
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Authenticator:
+    """One for the process; safe for threads."""
+
+    def __init__(self, users: Users, throttle: Throttle, verdicts: Verdicts) -> None:
+        self._users = users
+        self._throttle = throttle
+        self._verdicts = verdicts
+        self._flights = Flights()
+
+    def authenticate(self, authorization: str | None, client: str) -> User:
+        """`authorization` is the request's header, `client` the address failures are counted against.
+
+        Raises Unauthorized, TooManyRequests.
+        """
+        user, password = credentials(authorization)
+        snapshot = self._users.current()
+        key = self._verdicts.key(snapshot.version, user, password)
+        if not self._verdicts.holds_for(key, client):
+            self._throttle.check(client, user)
+            if not self._flights.share(key, lambda: self._try(key, snapshot, (user, password), client)):
+                log.info("login failed", extra={"client": client, "user": user[:64]})
+                raise errors.Unauthorized
+            self._verdicts.remember_client(key, client)
+        return User(user)
+
+    def _try(self, key: bytes, snapshot: Snapshot, credential: tuple[str, str], client: str) -> bool:
+        if self._verdicts.holds(key):
+            return True
+        attempt = self._throttle.charge(client, credential[0])
+        good = snapshot.verify(*credential)
+        if good:
+            self._verdicts.remember(key)
+            self._throttle.forgive(attempt)
+        return good
+
+
+def credentials(authorization: str | None) -> tuple[str, str]:
+    """User and password of a Basic header (RFC 7617, UTF-8). Raises Unauthorized for anything else."""
+    if authorization is None or len(authorization) > MAX_HEADER:
+        raise errors.Unauthorized
+    scheme, _, encoded = authorization.strip().partition(" ")
+    if scheme.lower() != "basic":
+        raise errors.Unauthorized
+    try:
+        decoded = base64.b64decode(encoded.strip(), validate=True).decode()
+    except ValueError:
+        raise errors.Unauthorized from None
+    user, colon, password = decoded.partition(":")
+    if not colon or not user or "\0" in user:
+        raise errors.Unauthorized
+    return user, password
+
+
+def client_address(environ: Mapping[str, Any], settings: Settings) -> str:
+    """The address a WSGI request comes from.
+
+    On the unix socket only our own proxy speaks, and its X-Pier-Client names its peer; over TCP it is the peer,
+    and that header is ignored. A peer among the trusted proxies is believed its X-Forwarded-For: the right-most
+    entry that is no trusted proxy.
+    """
+    peer = str(environ.get("REMOTE_ADDR") or "")
+    if peer in _UNIX_SOCKET:
+        peer = str(environ.get("HTTP_X_PIER_CLIENT") or "unix")
+    trusted = _parsed(settings.trusted_proxies)
+    said = str(environ.get("HTTP_X_FORWARDED_FOR") or "").split(",")
+    address = _address(peer)
+    while address is not None and said and _is_in(address, trusted):
+        before = _address(said.pop())
+        if before is None:
+            break
+        address = before
+    return peer if address is None else str(address)
+
+
+def _address(text: str) -> Address | None:
+    """`192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`; None for anything else."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, ipaddress.IPv6Address) else address
+
+
+def _is_in(address: Address, trusted: tuple[Network, ...]) -> bool:
+    return any(address in network for network in trusted)
+
+
+@cache
+def _parsed(trusted: tuple[str, ...]) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(each) for each in trusted)
