@@ -65,11 +65,12 @@ def add(
     grants = _grants(roles, patterns)
     password = _password(password_stdin, generate)
     hashed = accounts.hash_password(password, cost)
-    if name in _names(settings):
-        raise accounts.taken(name)
-    if grants:  # first, so that the user never has more than these
-        rights_file.set_entry(settings.rights_file, name, grants)
-    accounts.add(settings.users_file, name, hashed)
+
+    def set_rights() -> None:
+        if grants:
+            rights_file.set_entry(settings.rights_file, name, grants)
+
+    accounts.add(settings.users_file, name, hashed, before=set_rights)
     _tell(output, name, "added", password if generate else None)
 
 
@@ -134,10 +135,6 @@ def _own_settings() -> Settings:
     settings = Settings.load()
     own_folder(settings.data)
     return settings
-
-
-def _names(settings: Settings) -> frozenset[str]:
-    return frozenset(accounts.Users(settings.users_file).current().hashes)
 
 
 def _grants(roles: Sequence[str], patterns: Sequence[str]) -> list[Grant]:

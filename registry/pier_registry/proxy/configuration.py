@@ -70,6 +70,7 @@ STRIPPED = (
 # nginx drops what the registry said beside X-Accel-Redirect; these are said again (empty ones are left out).
 KEPT = (
     "ETag",
+    "Last-Modified",
     "Docker-Content-Digest",
     "Docker-Distribution-Api-Version",
     "X-Docker-Registry-Version",

@@ -7,7 +7,7 @@ Blank lines and lines led by `#` are skipped; of two lines for one user the firs
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -108,17 +108,19 @@ def hash_password(password: str, cost: int = DEFAULT_COST) -> bytes:
     return bcrypt.hashpw(secret, bcrypt.gensalt(cost))
 
 
-def taken(name: str) -> errors.Conflict:
-    return errors.Conflict(f"there is a user {name} already: change the password with `pier users passwd {name}`")
+def add(path: Path, name: str, hashed: bytes, *, before: Callable[[], None] = lambda: None) -> None:
+    """`before` runs when the name is known to be free and is not there yet: the place to set its rights.
 
-
-def add(path: Path, name: str, hashed: bytes) -> None:
-    """Raises Conflict when the name is taken, Invalid for the name, Misconfigured."""
+    Raises Conflict when the name is taken, Invalid for the name, Misconfigured.
+    """
     check_name(name)
     with one_writer(path):
         lines = _lines(path)
         if any(_user(line) == name for line in lines):
-            raise taken(name)
+            raise errors.Conflict(
+                f"there is a user {name} already: change the password with `pier users passwd {name}`"
+            )
+        before()
         _write(path, [*lines, name.encode() + b":" + hashed])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import itertools
 import logging
 import time
 from pathlib import Path
@@ -14,8 +13,7 @@ from hypothesis import strategies as st
 from tests.registry.access.door import swap
 
 from pier_registry import errors
-from pier_registry.web.rights import Rights, User, Verb, rules_of_file
-from pier_registry.web.rights_file import Grant, Role
+from pier_registry.web.rights import Rights, User, Verb
 
 VERBS: tuple[Verb, ...] = ("pull", "push", "delete", "delete-repository", "admin")
 ALICE, BOB, ADMIN = User("alice"), User("bob"), User("admin")
@@ -29,7 +27,8 @@ def judge(tmp_path: Path, text: str, default: str = "push") -> Rights:
 
 
 def alice(tmp_path: Path, *grants: tuple[str, str]) -> Rights:
-    return judge(tmp_path, f"users: {{alice: [{', '.join(f'{{role: {r}, repositories: "{p}"}}' for r, p in grants)}]}}")
+    entry = ", ".join(f"{{role: {role}, repositories: '{pattern}'}}" for role, pattern in grants)
+    return judge(tmp_path, f"users: {{alice: [{entry}]}}")
 
 
 @pytest.mark.parametrize("role", ALLOWED)
@@ -117,15 +116,133 @@ names = st.lists(st.text("ab", min_size=1, max_size=4), min_size=2, max_size=3).
 grants = st.lists(st.tuples(st.sampled_from(sorted(ALLOWED)), patterns), max_size=4)
 
 
-@given(patterns, names)
-def test_a_pattern_matches_as_a_shell_would(pattern: str, name: str) -> None:
-    (rule,) = rules_of_file({"alice": (Grant(Role.pull, (pattern,)),)})["alice"]
-    spellings = [name, name.removeprefix("library/")] if "/" not in pattern else [name]
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("rights")
+
+
+@given(pattern=patterns, name=names)
+def test_a_pattern_matches_as_a_shell_would(folder: Path, pattern: str, name: str) -> None:
+    spellings = [name] if "/" in pattern else [name, name.removeprefix("library/")]
     expected = any(fnmatch.fnmatchcase(each, pattern) for each in spellings)
-    assert bool(rule.everything or rule.pattern.fullmatch(name)) == expected
+    assert alice(folder, ("pull", pattern)).may(ALICE, "pull", name) == expected
 
 
-@given(grants, names, st.sampled_from(sorted(ALLOWED)))
-def test_pull_is_within_push_is_within_admin(granted: list[tuple[str, str]], name: str, default: str) -> None:
-    rights = Rights(Path("/nowhere/rights.yaml"), default)
-    rights.content_for_test = granted  # type: ignore[attr-defined]
+@given(granted=grants, name=names)
+def test_pull_is_within_push_is_within_admin(folder: Path, granted: list[tuple[str, str]], name: str) -> None:
+    rights = alice(folder, *granted)
+    pull, push, delete, delete_repository, _ = (rights.may(ALICE, verb, name) for verb in VERBS)
+    assert pull >= push == delete >= delete_repository
+
+
+@given(granted=grants, name=names)
+def test_who_may_everywhere_may_anywhere(folder: Path, granted: list[tuple[str, str]], name: str) -> None:
+    rights = alice(folder, *granted)
+    for verb in VERBS:
+        assert rights.may(ALICE, verb, name) or not rights.everywhere(ALICE, verb)
+
+
+@given(granted=grants, extra=grants, name=names)
+def test_a_further_grant_never_takes_a_right_away(
+    folder: Path, granted: list[tuple[str, str]], extra: list[tuple[str, str]], name: str
+) -> None:
+    before = [alice(folder, *granted).may(ALICE, verb, name) for verb in VERBS]
+    after = [alice(folder, *granted, *extra).may(ALICE, verb, name) for verb in VERBS]
+    assert all(now or not then for then, now in zip(before, after, strict=True))
+
+
+def test_require_says_what_is_missing(tmp_path: Path) -> None:
+    rights = alice(tmp_path, ("pull", "team/*"))
+    rights.require(ALICE, "pull", "team/app")
+    with pytest.raises(errors.Denied, match="right to push on team/app"):
+        rights.require(ALICE, "push", "team/app")
+
+
+def test_a_changed_file_holds_at_once(tmp_path: Path) -> None:
+    rights = alice(tmp_path, ("pull", "team/*"))
+    assert not rights.may(ALICE, "push", "team/app")
+    swap(tmp_path / "rights.yaml", "users: {alice: [{role: push, repositories: [x/*, team/*]}]}")
+    assert rights.may(ALICE, "push", "team/app")
+
+
+def test_a_file_that_comes_later_holds_at_once(tmp_path: Path) -> None:
+    rights = Rights(tmp_path / "rights.yaml", "push")
+    assert (rights.may(ALICE, "push", "team/app"), rights.stale) == (True, False)
+    swap(tmp_path / "rights.yaml", "users: {alice: []}")
+    assert not rights.may(ALICE, "push", "team/app")
+
+
+def test_a_file_that_goes_away_changes_nothing(tmp_path: Path) -> None:
+    rights = judge(tmp_path, "users: {alice: []}", "push")
+    (tmp_path / "rights.yaml").unlink()
+    assert (rights.may(ALICE, "push", "team/app"), rights.stale) == (False, True)
+    assert "cannot be read" in rights.trouble
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "users:\n", "users: {}\n"])
+def test_a_file_without_entries_is_fine(tmp_path: Path, text: str) -> None:
+    assert judge(tmp_path, text, "pull").everywhere(ALICE, "pull")
+
+
+BROKEN = {
+    "users: {alice: [": "is not YAML",
+    "\x00": "is not YAML",
+    "[": "is not YAML",
+    "users: {a: []}\nusers: {b: []}": "users stands there twice",
+    "users: {alice: [], alice: []}": "alice stands there twice",
+    "users: {x: 2001-99-99}": "is not YAML",
+    "alice: []": "exactly one key, 'users:'",
+    "users: {}\ngroups: {}": "exactly one key, 'users:'",
+    "- alice": "exactly one key, 'users:'",
+    "users: [alice]": "user names with lists of grants",
+    "users: false": "user names with lists of grants",
+    "users: {1: []}": "holds 1 where a user name belongs: put it in quotes",
+    "users: {no: []}": "holds False where a user name belongs: put it in quotes",
+    "users: {'a:b': []}": "'a:b' cannot be a user name",
+    "users: {alice: }": "a list of grants for alice",
+    "users: {alice: push}": "a list of grants for alice",
+    "users: {alice: [push]}": "exactly 'role' and 'repositories' in each grant of alice",
+    "users: {alice: [{role: push}]}": "exactly 'role' and 'repositories' in each grant of alice",
+    "users: {alice: [{role: push, repositories: x, not: y}]}": "exactly 'role' and 'repositories' in each grant",
+    "users: {alice: [{role: owner, repositories: x}]}": "names the role 'owner': use none, pull, push or admin",
+    "users: {alice: [{role: , repositories: x}]}": "names the role 'None'",
+    "users: {alice: [{role: push, repositories: }]}": "text, or a list of texts",
+    "users: {alice: [{role: push, repositories: [1]}]}": "text, or a list of texts",
+    "users: {alice: [{role: push, repositories: Team/*}]}": "the pattern 'Team/*', which no repository can match",
+    "users: {alice: [{role: push, repositories: /team}]}": "the pattern '/team'",
+    "users: {alice: [{role: push, repositories: team/}]}": "the pattern 'team/'",
+    "users: {alice: [{role: push, repositories: 'team/?'}]}": "the pattern 'team/?'",
+    "users: {alice: [{role: push, repositories: ''}]}": "the pattern ''",
+}
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_a_broken_file_stops_the_start_and_says_what_is_wrong(tmp_path: Path, text: str) -> None:
+    with pytest.raises(errors.Misconfigured) as refused:
+        judge(tmp_path, text)
+    assert str(tmp_path / "rights.yaml") in refused.value.message
+    assert BROKEN[text] in refused.value.message
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_a_file_that_breaks_later_changes_nothing(tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    rights = alice(tmp_path, ("push", "team/*"))
+    swap(tmp_path / "rights.yaml", text)
+    with caplog.at_level(logging.WARNING, "pier.access"):
+        assert (rights.may(ALICE, "push", "team/app"), rights.may(ALICE, "push", "other/app")) == (True, False)
+    assert (rights.stale, caplog.messages) == (True, ["file unusable, the last good one stays in force"])
+    assert BROKEN[text] in rights.trouble
+
+
+def test_a_mended_file_holds_again(tmp_path: Path) -> None:
+    rights = alice(tmp_path, ("push", "team/*"))
+    swap(tmp_path / "rights.yaml", "users: [")
+    assert rights.stale
+    swap(tmp_path / "rights.yaml", "users: {alice: []}")
+    assert (rights.stale, rights.may(ALICE, "push", "team/app")) == (False, False)
+
+
+def test_a_link_to_nothing_is_no_absent_file(tmp_path: Path) -> None:
+    (tmp_path / "rights.yaml").symlink_to(tmp_path / "gone")
+    with pytest.raises(errors.Misconfigured, match="cannot be read"):
+        Rights(tmp_path / "rights.yaml", "push")

@@ -106,7 +106,8 @@ class Door:
     def say(self, raw: bytes) -> bytes:
         """Send raw bytes on one connection; everything that comes back until the other side closes."""
         with self.tls() as connection:
-            connection.sendall(raw)
+            with contextlib.suppress(OSError):  # the other side may refuse before it has read all
+                connection.sendall(raw)
             return read_all(connection)
 
     def serial(self) -> int:
@@ -136,7 +137,9 @@ class Door:
         """Access log lines that hold the word; waits for the first."""
 
         def found() -> list[bytes]:
-            return [line for line in self.log.read_bytes().splitlines() if line.startswith(b"{") and word.encode() in line]
+            return [
+                line for line in self.log.read_bytes().splitlines() if line.startswith(b"{") and word.encode() in line
+            ]
 
         until(lambda: bool(found()), f"{word} is in the access log")
         return [json.loads(line) for line in found()]
@@ -151,11 +154,11 @@ def answer(
 
 
 def read_all(connection: socket.socket) -> bytes:
-    parts = []
+    parts: list[bytes] = []
     while True:
         try:
             part = connection.recv(65536)
-        except ConnectionResetError:
+        except (ConnectionResetError, ssl.SSLEOFError):
             part = b""
         if not part:
             return b"".join(parts)
@@ -197,7 +200,8 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def settings(data: Path, **given: Any) -> Settings:
-    return Settings(**{"data": data, "host": "127.0.0.1", "workers": 1, "threads": 8} | free_ports() | given)
+    chosen: dict[str, Any] = {"data": data, "host": "127.0.0.1", "workers": 1, "threads": 8}
+    return Settings(**(chosen | free_ports() | given))
 
 
 def free_ports() -> dict[str, int]:

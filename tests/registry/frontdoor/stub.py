@@ -1,7 +1,9 @@
 """A registry that only tells what reached it: `python -m tests.registry.frontdoor.stub`, settings from PIER_*.
 
-GET /v1/echo        what the registry sees of the request        GET /v1/file/NAME[?whole]   a layer by X-Accel-Redirect
-PUT /v1/upload      reads the body, noting each piece            GET /v1/status/CODE         an empty answer of that status
+GET /v1/echo           what the registry sees of the request
+GET /v1/file/NAME      a layer by X-Accel-Redirect, or whole whatever the Range with ?whole
+GET /v1/status/CODE    an empty answer of that status
+PUT /v1/upload         reads the body, noting each piece
 Every request appends a line to `<data>/seen`; each piece of an upload appends its length to `<data>/pieces`.
 """
 
@@ -46,6 +48,7 @@ class Stub:
                 ("Docker-Content-Digest", "sha256:abc"),
                 ("X-Docker-Size", "12"),
                 ("X-Docker-Registry-Version", "stub"),
+                ("Accept-Ranges", "bytes"),
                 ("Cache-Control", "max-age=31536000"),
                 ("Last-Modified", "Thu, 01 Jan 2015 00:00:00 GMT"),
                 ("X-Pier-User", "ann"),

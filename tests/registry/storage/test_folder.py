@@ -218,6 +218,7 @@ def test_a_layer_that_became_a_link_is_not_followed(folder: FileSystem, root: Pa
         folder.open(path)
     with pytest.raises(OSError, match="regular file"):
         folder.size(path)
+    assert list(folder.layers()) == []
     folder.remove(path)
     assert (tmp_path / "secret").read_bytes() == b"secret"
 
