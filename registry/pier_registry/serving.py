@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
-from pier_registry import direct
+from pier_registry import direct, logs
 from pier_registry.errors import PierError
 from pier_registry.proxy import configuration
 from pier_registry.settings import Settings
@@ -107,6 +107,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m pier_registry.serving")
     parser.add_argument("--direct", action="store_true", help="serve https without nginx")
     without_nginx = parser.parse_args().direct
+    logs.to_stderr()
     try:
         settings = Settings.load()
         run(settings, lambda: _registry(settings, without_nginx=without_nginx), without_nginx=without_nginx)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import functools
 import hashlib
 import io
 import lzma
@@ -68,11 +69,14 @@ class LayerBody:
 
 
 class TarSum:
-    """Tarsum version 0: over the json and the sorted sums of every member."""
+    """Tarsum version 0: over the json and the sorted sums of every member.
+
+    Two members of one path stay in the tar's order.
+    """
 
     def __init__(self, json: bytes) -> None:
         self._json = json
-        self._sums: list[str] = []
+        self._sums: list[tuple[str, str]] = []
 
     def add(self, member: tarfile.TarInfo, content: Iterable[bytes]) -> Iterator[bytes]:
         """Pass the content through; its sum counts once it is read to the end."""
@@ -80,10 +84,16 @@ class TarSum:
         for piece in content:
             digest.update(piece)
             yield piece
-        self._sums.append(digest.hexdigest())
+        self._sums.append((member.name.removeprefix("./"), digest.hexdigest()))
 
     def __str__(self) -> str:
-        return "tarsum+sha256:" + hashlib.sha256(self._json + "".join(sorted(self._sums)).encode()).hexdigest()
+        # Sorting is stable: members of one path compare as equal.
+        ordered = sorted(self._sums, key=functools.cmp_to_key(_compare_sums))
+        return "tarsum+sha256:" + hashlib.sha256(self._json + "".join(sum_ for _, sum_ in ordered).encode()).hexdigest()
+
+
+def _compare_sums(one: tuple[str, str], other: tuple[str, str]) -> int:
+    return 0 if one[0] == other[0] else (one[1] > other[1]) - (one[1] < other[1])
 
 
 def _header_text(member: tarfile.TarInfo) -> bytes:
@@ -187,15 +197,14 @@ class Inflated:
             raise ClientError(f"Untar error: {wrong}") from wrong
 
     def _feed(self, piece: bytes) -> None:
-        while self._inner and piece:
+        if self._inner is None:
+            self._digest.update(piece)
+        elif self._inner.eof:
+            raise zlib.error("bytes follow the end of the compressed layer")
+        else:
             self._digest.update(self._inner.decompress(piece))
-            if not self._inner.eof:
-                return
-            piece = self._inner.unused_data
-            self._inner = _decompressor(piece) or self._inner
-            if self._inner.eof:
-                return
-        self._digest.update(piece)
+            if self._inner.unused_data:
+                raise zlib.error("bytes follow the end of the compressed layer")
 
     def hexdigest(self) -> str:
         """Raises ClientError when the stream stopped half way."""

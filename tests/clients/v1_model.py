@@ -95,7 +95,7 @@ class Pulled:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """How a broken download went on: the second answer's status and Content-Range, and the whole file's size and hash."""
+    """How a broken download went on: the second answer's status and Content-Range, then the whole file."""
 
     status: int
     content_range: str

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+Command = Literal["push", "pull", "search", "login"]
 
 BARE_AGENT = "Go 1.1 package http"
 _BUILDS = {"1.4.1": ("1.3.3", "5bc2ff8"), "1.6.2": ("1.4.2", "7c8fca2"), "1.9.1": ("1.4.3", "a34a1d5")}
@@ -19,9 +22,7 @@ class Engine:
     def agent(self) -> str:
         """The User-Agent; since 1.11 the command line tool's own follows."""
         go, commit = _BUILDS[self.version]
-        plain = (
-            f"docker/{self.version} go/go{go} git-commit/{commit} kernel/3.16.0-4-amd64 os/linux arch/amd64"
-        )
+        plain = f"docker/{self.version} go/go{go} git-commit/{commit} kernel/3.16.0-4-amd64 os/linux arch/amd64"
         return rf"{plain} UpstreamClient(Docker-Client/{self.version} \(linux\))" if self._since(1, 11) else plain
 
     @property
@@ -41,10 +42,11 @@ class Engine:
     def asks_v2(self) -> bool:
         return self._since(1, 5)
 
-    @property
-    def resolves_v1(self) -> bool:
-        """Pings v1 before the session does, when pushing and pulling."""
-        return not self._since(1, 8)
+    def resolves_v1(self, command: Command) -> bool:
+        """Pings v1 already before the session does."""
+        if command == "login":
+            return self.registers_at_login
+        return command == "search" or not self._since(1, 8)
 
     @property
     def needs_v2_status(self) -> bool:

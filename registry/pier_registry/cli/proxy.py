@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 
 import click
 
+from pier_registry import logs
 from pier_registry.proxy import runner
 from pier_registry.settings import Settings
 
@@ -14,5 +14,5 @@ from pier_registry.settings import Settings
 @click.command()
 def proxy() -> None:
     """Run the front door (nginx) on this machine's data folder, and follow its certificate."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    logs.to_stderr()
     sys.exit(runner.run(Settings.load()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import shlex
 import sys
 from functools import partial
@@ -12,7 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from pier_registry import app, pki, supervisor
+from pier_registry import app, logs, pki, supervisor
 from pier_registry import direct as direct_serving
 from pier_registry.proxy.configuration import Nginx
 from pier_registry.proxy.runner import Signals
@@ -30,7 +29,7 @@ def serve(direct: bool, no_proxy: bool) -> None:
     """Start the registry: certificate, first user, database, server and front door."""
     if direct and no_proxy:
         raise click.UsageError("--direct and --no-proxy exclude each other")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    logs.to_stderr()
     mode = Mode.DIRECT if direct else Mode.SOCKET if no_proxy else Mode.NGINX
     sys.exit(_serve(Settings.load(), mode))
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 
+from pier_registry import logs
 from pier_registry.errors import PierError
 from pier_registry.proxy import runner
 from pier_registry.settings import Settings
@@ -12,7 +12,7 @@ from pier_registry.settings import Settings
 
 def main() -> int:
     """The exit code; a refusal is one sentence on standard error."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    logs.to_stderr()
     try:
         return runner.run(Settings.load())
     except PierError as wrong:

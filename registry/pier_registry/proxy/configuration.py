@@ -14,11 +14,11 @@ from pathlib import Path
 
 import jinja2
 
-from pier_registry import __version__
 from pier_registry.errors import Misconfigured
 from pier_registry.settings import Settings
 
 MAX_SOCKET_PATH = 100
+V1_VERSION = "0.9.1"  # as the registry's own answers say; old clients only ask that it is there
 _OPEN_FILES = 16384
 _ALL_ADDRESSES = {"0.0.0.0", "::"}  # noqa: S104
 
@@ -147,7 +147,7 @@ def render(settings: Settings, nginx: Nginx) -> str:
         files=_open_files(),
         threads=nginx.threads,
         http2_directive=nginx.version >= (1, 25, 1),
-        version=__version__,
+        version=V1_VERSION,
         public=addresses(settings.host, settings.port),
         private=address(settings.health_host, settings.health_port),
         trusted_proxies=settings.trusted_proxies,

@@ -50,7 +50,8 @@ class Storage(Protocol):
         """Write `source` to the upload's file and make it durable, whatever was there before.
 
         `prefix` is what the payload checksum starts with; `announced` is the body's length, when known.
-        Raises SizeInvalid when the body ends early, TooLarge beyond the largest layer; the file is then gone.
+        Raises SizeInvalid when the body ends early, TooLarge beyond the largest layer; what this
+        call wrote is then gone. Use a fresh UUID for every call: `publish` believes the digest it is given.
         """
 
     def publish(self, upload: str, digest: Digest) -> str:
@@ -69,7 +70,7 @@ class Storage(Protocol):
         """Every file in the layers area, in any order."""
 
     def uploads(self) -> Iterator[Stored]:
-        """Every file in the uploads area, in any order."""
+        """Every file in the uploads area, those being received too, in any order."""
 
     def free(self) -> int:
         """Bytes that can still be written."""

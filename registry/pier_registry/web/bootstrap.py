@@ -55,13 +55,14 @@ def forget_generated(data: Path) -> None:
 
 
 def _apply(settings: Settings, cost: int) -> None:
-    if Users(settings.users_file).current().verify(ADMIN, settings.admin_password):
-        return
     try:
-        hashed = users.hash_password(settings.admin_password, cost)
+        users.check_password(settings.admin_password)
     except errors.Invalid as wrong:
         raise errors.Misconfigured(f"PIER_ADMIN_PASSWORD cannot be used: {wrong.message}") from None
-    users.put(settings.users_file, ADMIN, hashed)
+    file = settings.users_file
+    if file.exists() and Users(file).current().verify(ADMIN, settings.admin_password):
+        return
+    users.put(file, ADMIN, users.hash_password(settings.admin_password, cost))
     forget_generated(settings.data)
 
 

@@ -94,7 +94,12 @@ def check_name(name: str) -> str:
 
 
 def hash_password(password: str, cost: int = DEFAULT_COST) -> bytes:
-    """Raises Invalid for a password that bcrypt could not tell from another one."""
+    """Raises Invalid as `check_password`."""
+    return bcrypt.hashpw(check_password(password), bcrypt.gensalt(cost))
+
+
+def check_password(password: str) -> bytes:
+    """The password's bytes. Raises Invalid for one that bcrypt could not tell from another."""
     try:
         secret = password.encode()
     except UnicodeEncodeError:
@@ -105,7 +110,7 @@ def hash_password(password: str, cost: int = DEFAULT_COST) -> bytes:
         raise errors.Invalid("the password holds a NUL: choose one without")
     if _impossible(secret):
         raise errors.Invalid(f"the password has {len(secret)} bytes: choose one of at most {MAX_PASSWORD}")
-    return bcrypt.hashpw(secret, bcrypt.gensalt(cost))
+    return secret
 
 
 def add(path: Path, name: str, hashed: bytes, *, before: Callable[[], None] = lambda: None) -> None:
