@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 
 from flask import Flask, Response, g, request
 
@@ -21,6 +22,8 @@ from pier_registry.web.throttle import Throttle
 from pier_registry.web.users import Users
 from pier_registry.web.verdicts import Verdicts
 
+log = logging.getLogger("pier.app")
+
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -34,8 +37,12 @@ def prepare(settings: Settings) -> None:
     """Before the first worker: SQLite is brought up to date, a database newer than this code is refused."""
     registry = open_registry(settings)
     try:
-        if migrate.state(registry.metadata) == "behind" and registry.metadata.sqlite:
+        if migrate.state(registry.metadata) == "current":
+            return
+        if registry.metadata.sqlite:
             migrate.upgrade(registry.metadata)
+        else:
+            log.warning("the database's schema is not up to date: run `pier migrate`")
     finally:
         registry.metadata.close()
 

@@ -30,7 +30,7 @@ def tag(
     """
     caller.require("push", repository.full)
     wish = _Wish(repository, name, image_id, agent)
-    released = files.forget(registry, lambda tx: _point(registry, tx, caller, wish))
+    released = registry.metadata.write(lambda tx: _point(registry, tx, caller, wish))
     freed = files.drop(registry, released.layers)
     return receipt.of(repository.short, [], released, (), freed)
 

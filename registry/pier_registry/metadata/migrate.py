@@ -30,6 +30,7 @@ def state(metadata: Metadata) -> State:
     with metadata.engine.connect() as connection:
         found = MigrationContext.configure(connection).get_current_revision()
     if found == script.get_current_head():
+        metadata.current = True
         return "current"
     if found is not None and found not in {revision.revision for revision in script.walk_revisions()}:
         raise Misconfigured(

@@ -40,10 +40,10 @@ def find_or_create(tx: Transaction, name: RepositoryName) -> Repository:
 
 
 def names(tx: Transaction, after: str, count: int, containing: str = "") -> list[str]:
-    """Full names above `after`, bytewise sorted; `containing` is a literal substring."""
+    """Full names above `after`, bytewise sorted; `containing` is a literal substring, in any case."""
     statement = select(repository.c.name).where(repository.c.name > after, ~repository.c.name.startswith("#"))
     if containing:
-        statement = statement.where(repository.c.name.contains(containing, autoescape=True))
+        statement = statement.where(repository.c.name.contains(containing.lower(), autoescape=True))
     return list(tx.run(statement.order_by(repository.c.name).limit(count)).scalars())
 
 

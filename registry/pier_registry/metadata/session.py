@@ -65,8 +65,11 @@ _SQLITE_CLOCK = text("SELECT CAST(ROUND((julianday('now') - 2440587.5) * 8640000
 
 
 class Metadata:
+    """One database. `current` once the schema was seen to be this version's; a later one may follow under load."""
+
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
+        self.current = False
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _sqlite_engine(self.url) if self.sqlite else _mysql_engine(self.url)
         self._turn = _Turn(Path(self.url.database or "pier.sqlite3")) if self.sqlite else None

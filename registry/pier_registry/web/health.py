@@ -65,7 +65,7 @@ def readiness(of: Registry) -> dict[str, str]:
 def _database(of: Registry) -> str:
     try:
         of.metadata.read(lambda tx: tx.now)
-        behind = migrate.state(of.metadata) == "behind"
+        behind = not of.metadata.current and migrate.state(of.metadata) == "behind"
     except errors.PierError as trouble:
         return trouble.message
     return "the schema is not up to date: run `pier migrate`" if behind else "ok"

@@ -110,7 +110,7 @@ def replace(path: Path, raw: bytes) -> None:
     Raises Misconfigured when the folder cannot be written.
     """
     try:
-        _replace(Path(path), raw)
+        _replace(Path(os.path.realpath(path)), raw)
     except OSError as wrong:
         raise errors.Misconfigured(f"{path} cannot be written: {wrong.strerror}") from None
 
