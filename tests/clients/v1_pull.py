@@ -89,9 +89,8 @@ class Pull:
         """Break the download after `cut_after` bytes, then ask for the rest as docker does, into `path`."""
         _, size = self.json(image_id)
         with path.open("wb") as file:
-            first = self._start(image_id)
-            _require_ranges(first, size)
-            with first:
+            with self._start(image_id) as first:
+                _require_ranges(first, size)
                 _copy(first, file, cut_after)
             if file.tell() != cut_after:
                 raise ClientError(f"the layer has {file.tell()} bytes only: it cannot be cut after {cut_after}")
@@ -198,7 +197,8 @@ class Pull:
             raise ClientError(problem, whole(response))
         if response.headers.get("Content-Encoding"):
             # Go would inflate it on the way, and then resume at the wrong byte.
-            raise ClientError("the layer came with a Content-Encoding", whole(response))
+            response.close()
+            raise ClientError("the layer came with a Content-Encoding")
         return response
 
     def _rest(self, image_id: str, received: int, size: int) -> HTTPResponse:

@@ -85,6 +85,7 @@ class Session:
             answer.close()
             previous, url = url, urljoin(url, answer.headers.get("Location", ""))
             answer = self._send(method, url, {**own, "Referer": previous}, None)
+        answer.close()
         raise ClientError(f"Get {url}: stopped after {_MAX_REDIRECTS} redirects")
 
     def login_required(self, answer: Response) -> ClientError:

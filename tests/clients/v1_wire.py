@@ -93,9 +93,7 @@ class Wire:
         try:
             with self._connect(url) as connection:
                 _write(connection, head(method, url, agent, headers, body), body)
-                response = HTTPResponse(connection, method=method)
-                response.begin()
-                return response
+                return _begun(HTTPResponse(connection, method=method))
         except (OSError, HTTPException) as wrong:
             reason = str(wrong) or type(wrong).__name__
             raise ConnectionLost(f"{method.capitalize()} {url}: {reason}") from wrong
@@ -112,6 +110,15 @@ class Wire:
             plain.close()
             raise OSError("x509: certificate signed by unknown authority")
         return self._tls.wrap_socket(plain, server_hostname=host)
+
+
+def _begun(response: HTTPResponse) -> HTTPResponse:
+    try:
+        response.begin()
+    except BaseException:
+        response.close()
+        raise
+    return response
 
 
 def _tls(ca: Path) -> ssl.SSLContext:

@@ -21,6 +21,8 @@ def owned(settings: Settings) -> None:
         raise Misconfigured(
             f"there is no data folder {settings.data}: set PIER_DATA, or run `pier serve` first"
         ) from None
+    except OSError as wrong:
+        raise Misconfigured(f"the data folder {settings.data} cannot be opened: {wrong.strerror}") from None
     if owner != os.geteuid():
         raise Misconfigured(f"{settings.data} belongs to user id {owner}: run this command as that user")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from pier_registry import errors
 from pier_registry.actions import delete as deleting
 from pier_registry.actions.receipt import Receipt
 from pier_registry.actions.registry import Registry, local_admin
@@ -18,7 +19,9 @@ from pier_registry.names import RepositoryName, parse_tag
 @out.choice
 def delete(what: str, preview: bool, output: str) -> None:
     """Delete a tag, or a whole repository, and all that only it holds; the disk is free when this returns."""
-    repository, _, tag = what.partition(":")
+    repository, colon, tag = what.partition(":")
+    if colon and not tag:  # an empty variable of a script must not delete a whole repository
+        raise errors.Invalid(f"{what} names no tag: write {what}TAG, or {repository} for the whole repository")
     with opened() as registry:
         receipt = _delete(registry, RepositoryName.parse(repository), tag, preview)
     _print(receipt, output)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pier_registry.cli import output as out
+from pier_registry.cli.data import owned
 from pier_registry.metadata import migrate as migrating
 from pier_registry.metadata.session import Metadata
 from pier_registry.settings import Settings
@@ -14,7 +15,10 @@ from pier_registry.settings import Settings
 @out.choice
 def migrate(output: str) -> None:
     """Create or upgrade the tables that PIER_DATABASE_URL names."""
-    metadata = Metadata(Settings.load().database)
+    settings = Settings.load()
+    if not settings.database_url:
+        owned(settings)
+    metadata = Metadata(settings.database)
     try:
         changed = migrating.upgrade(metadata)
     finally:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pier_registry import errors
+from pier_registry.cli.data import owned
 from pier_registry.settings import Settings
 from pier_registry.web import bootstrap, rights_file
 from pier_registry.web import users as accounts
@@ -119,21 +118,9 @@ def list_(output: str) -> None:
         click.echo(f"warning: {settings.users_file}: {sentence}", err=True)
 
 
-def own_folder(data: Path) -> None:
-    """Raises Misconfigured unless the data folder is there and belongs to the user who runs this."""
-    if not data.is_dir():
-        raise errors.Misconfigured(f"there is no data folder {data}: set PIER_DATA, or start the registry once")
-    owner = data.stat().st_uid
-    if owner != os.geteuid():
-        raise errors.Misconfigured(
-            f"the data folder {data} belongs to user id {owner}, not to yours ({os.geteuid()}): "
-            f"run this as its owner, such as with `setpriv --reuid {owner}`"
-        )
-
-
 def _own_settings() -> Settings:
     settings = Settings.load()
-    own_folder(settings.data)
+    owned(settings)
     return settings
 
 

@@ -25,10 +25,9 @@ _PATIENCE: Final = 120.0
 
 
 def state(metadata: Metadata) -> State:
-    """Raises Misconfigured when the schema is newer than this version of Pier."""
+    """Raises Misconfigured when the schema is newer than this version of Pier, Unavailable."""
     script = ScriptDirectory.from_config(_config())
-    with metadata.engine.connect() as connection:
-        found = MigrationContext.configure(connection).get_current_revision()
+    found = metadata.read(lambda tx: MigrationContext.configure(tx.connection).get_current_revision())
     if found == script.get_current_head():
         metadata.current = True
         return "current"

@@ -73,7 +73,7 @@ def credentials(authorization: str | None) -> tuple[str, str]:
     if scheme.lower() != "basic":
         raise errors.Unauthorized
     try:
-        decoded = base64.b64decode(encoded.strip(), validate=False).decode()
+        decoded = base64.b64decode(encoded.strip(), validate=True).decode()
     except ValueError:
         raise errors.Unauthorized from None
     user, colon, password = decoded.partition(":")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from flask import request
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 
 from pier_registry import errors
 from pier_registry.storage.base import Readable
@@ -14,9 +17,25 @@ SMALL: Final = 1 << 20
 _DRAINED: Final = 8 << 20
 
 
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """What breaks while it is read is the client's: a connection that ended, or chunks that are none."""
+
+    source: Readable
+
+    def read(self, size: int = -1, /) -> bytes:
+        try:
+            return self.source.read(size)
+        except (OSError, ParseException):
+            raise errors.Invalid("the body ended early or is malformed: send it again") from None
+
+
 def stream() -> Readable:
-    """The body as it comes, de-chunked. Flask's own stream hides a body that was cut short."""
-    return cast(Readable, request.environ["wsgi.input"])
+    """The body as it comes, de-chunked. Flask's own stream hides a body that was cut short.
+
+    Reading raises Invalid when the client's connection breaks.
+    """
+    return _Body(cast(Readable, request.environ["wsgi.input"]))
 
 
 def small(limit: int = SMALL) -> bytes:
@@ -43,8 +62,6 @@ def json_value() -> Any:
 def drain() -> None:
     """Read what is left of a refused body, within reason: a client that still sends would miss the answer."""
     left = _DRAINED
-    try:
+    with suppress(errors.Invalid):
         while left > 0 and (piece := stream().read(min(left, SMALL))):
             left -= len(piece)
-    except OSError:
-        return

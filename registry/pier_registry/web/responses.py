@@ -20,8 +20,9 @@ from pier_registry.web.routing import Refused
 
 log = logging.getLogger("pier.web")
 
-_RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
+_RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 _PIECE: Final = 1 << 18
+V1_PATHS: Final = ("/v1", "/_ping")
 
 
 def as_json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -31,7 +32,7 @@ def as_json(value: Any, status: int = 200, headers: Mapping[str, str] | None = N
 
 def of_error(error: errors.PierError) -> Response:
     """`{"error": text}` for v1, whose clients decode a flat map of strings; the OCI list elsewhere."""
-    if request.path.startswith("/v1"):
+    if request.path.startswith(V1_PATHS):
         body: dict[str, Any] = {"error": error.v1_text}
     else:
         body = {"errors": [{"code": error.code, "message": error.message, "detail": error.detail}]}
@@ -91,13 +92,16 @@ def layer(file: LayerFile, headers: Mapping[str, str]) -> Response:
     """A layer's bytes; one range is honoured, others are ignored, a start beyond the end is an empty 416.
 
     docker resumes with an end one past the last byte, and takes 416 with Content-Length 0 for "all there".
+    A conditional range gets the whole, which is always right.
     """
-    wanted = _single_range(request.headers.get("Range"), file.size)
+    asked = None if "If-Range" in request.headers else request.headers.get("Range")
+    wanted = _single_range(asked, file.size)
     if wanted is not None and wanted.start >= file.size:
         return Response(status=416, headers={"Content-Range": f"bytes */{file.size}", "Content-Length": "0"})
     answer = _streamed(file, wanted) if doors().direct else _by_nginx(file, wanted)
     answer.headers.extend(headers)
     answer.headers["Content-Type"] = "application/octet-stream"
+    answer.headers["Content-Disposition"] = "attachment"
     answer.headers["Accept-Ranges"] = "bytes"
     return answer
 

@@ -87,6 +87,19 @@ def test_the_same_file_that_comes_back_is_no_longer_stale(door: Door, users_file
     assert (door.users.stale, door.open("alice", "wonderland")) == (False, 200)
 
 
+def test_a_folder_that_was_gone_for_a_moment_leaves_nothing_stale(tmp_path: Path) -> None:
+    folder, away = tmp_path / "data", tmp_path / "away"
+    folder.mkdir()
+    path = folder / "users"
+    path.write_text(line("alice", "wonderland"))
+    settle(path)
+    door = Door(path)
+    folder.rename(away)
+    assert door.users.stale
+    away.rename(folder)
+    assert (door.users.stale, door.open("alice", "wonderland")) == (False, 200)
+
+
 def test_a_door_without_a_file_lets_nobody_in_until_there_is_one(tmp_path: Path) -> None:
     door = Door(tmp_path / "users")
     assert (door.users.stale, door.open("alice", "wonderland")) == (True, 401)

@@ -94,6 +94,16 @@ def test_guesses_sent_together_do_not_slip_through_together(tmp_path: Path) -> N
     assert (answers.count(401), answers.count(429), len(door.asked)) == (3, 17, 3)
 
 
+def test_an_attempt_counts_from_its_start_until_it_is_forgiven() -> None:
+    throttle = Throttle(2, clock=Clock())
+    first = throttle.charge(HOME, "alice")
+    throttle.charge(HOME, "alice")
+    with pytest.raises(errors.TooManyRequests):
+        throttle.charge(HOME, "alice")
+    throttle.forgive(first)
+    throttle.charge(HOME, "alice")
+
+
 def test_equal_good_logins_sent_together_are_never_held_up(tmp_path: Path) -> None:
     path = tmp_path / "users"
     path.write_text(line("alice", "wonderland", cost=8))

@@ -53,7 +53,7 @@ class Door:
 
     def start_proxy(self) -> None:
         proxy = self._run("pier_registry.proxy")
-        until(lambda: self._listens() or proxy.poll() is not None, "nginx listens")
+        until(lambda: self.listens() or proxy.poll() is not None, "nginx listens")
         assert proxy.poll() is None, self.log.read_text()
 
     def _run(self, module: str) -> subprocess.Popen[bytes]:
@@ -64,7 +64,7 @@ class Door:
         self.processes.append(process)
         return process
 
-    def _listens(self) -> bool:
+    def listens(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.settings.port)) == 0
 

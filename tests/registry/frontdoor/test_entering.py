@@ -103,6 +103,7 @@ def test_a_path_that_could_be_read_in_two_ways_stays_outside(door: Door, path: s
     before = len(door.seen())
     got = door.say(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: x\r\nConnection: close\r\n\r\n".encode())
     assert got.startswith(b"HTTP/1.1 404 ")
+    assert got.endswith(b'{"error":"there is nothing at this address"}')
     assert len(door.seen()) == before
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
+from pier_registry.web.responses import V1_PATHS
 from pier_registry.web.v1 import images, legacy, ping, repositories, search, tags
 
 VERSION = "0.9.1"
@@ -19,7 +20,7 @@ def blueprint() -> Blueprint:
 
 def _as_the_original(response: Response) -> Response:
     """Headers that the original registry put on every answer; docker up to 0.10 refuses a ping without the first."""
-    if request.path.startswith(("/v1", "/_ping")):
+    if request.path.startswith(V1_PATHS):
         response.headers["X-Docker-Registry-Version"] = VERSION
         if "Cache-Control" not in response.headers:
             response.headers["Cache-Control"] = "no-cache"

@@ -72,9 +72,10 @@ def properties(name: RepositoryName) -> Response:
 
 def set_properties(name: RepositoryName) -> Response:
     body = json_value()
-    if not isinstance(body, dict) or body.get("access") not in {"private", "public"}:
+    access = body.get("access") if isinstance(body, dict) else None
+    if access not in ("private", "public"):  # no set: it would ask a list for its hash
         raise errors.JsonInvalid("the body must be an object with access private or public", v1_text="Invalid data")
-    actions.browse.set_access(registry(), caller(), name, body["access"])
+    actions.browse.set_access(registry(), caller(), name, access)
     return as_json(True)
 
 

@@ -21,11 +21,14 @@ def register(room: Blueprint) -> None:
 
 
 def search() -> Response:
-    """Repositories whose name contains `q`, literally; without `q` and `n` all of them, as scripts list them."""
+    """Repositories whose name contains `q`, literally, in any case.
+
+    Without `q` and `n` all of them, as scripts list them.
+    """
     term = request.args.get("q", "")
     size = paging.number("n", _PAGE if term else _ALL, _MOST if "n" in request.args else _ALL, least=1)
     page = paging.number("page", 1, _ALL, least=1)
-    found = actions.browse.repository_names(registry(), caller(), count=_ALL, containing=term)
+    found = actions.browse.repository_names(registry(), caller(), count=_ALL, containing=term.lower())
     shown = found[(page - 1) * size : page * size]
     return as_json(
         {

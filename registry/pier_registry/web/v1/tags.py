@@ -86,7 +86,10 @@ def repository_json(name: RepositoryName) -> Response:
 
 
 def _described(known: Tag | None) -> dict[str, Any]:
-    described: dict[str, Any] = {
+    """What the pusher's agent told, and nothing that it did not; defaults where there is no tag."""
+    if known:
+        return {"last_update": known.updated // 1000, **known.agent}
+    return {
         "last_update": None,
         "docker_version": None,
         "docker_go_version": None,
@@ -94,9 +97,6 @@ def _described(known: Tag | None) -> dict[str, Any]:
         "os": "linux",
         "kernel": None,
     }
-    if known:
-        described |= {"last_update": known.updated // 1000} | dict(known.agent)
-    return described
 
 
 def _agent() -> dict[str, str]:

@@ -1,0 +1,3 @@
+"""The real parts, for every test."""
+
+pytest_plugins = ["tests.parts.fixtures"]
