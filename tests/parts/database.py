@@ -111,9 +111,12 @@ class DatabaseServer:
         )
 
     def _answers(self) -> bool:
+        """Asks the socket first: the driver leaves its own open when nobody listens."""
         try:
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(str(self.socket))
             self._connect().close()
-        except pymysql.Error:
+        except (OSError, pymysql.Error):
             return False
         return True
 

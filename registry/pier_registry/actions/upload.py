@@ -38,7 +38,7 @@ def image_json(registry: Registry, caller: Caller, image_id: ImageId, body: byte
 
     def work(tx: Transaction) -> None:
         _alive(registry, tx, caller)
-        depth = _depth_of_parent(tx, caller, parent)
+        depth = _depth_of_parent(tx, caller, parent, image_id)
         if depth >= registry.settings.max_chain:
             raise errors.LimitExceeded("the image has more ancestors than PIER_MAX_CHAIN allows: squash it")
         known = images.find(tx, image_id)
@@ -119,15 +119,15 @@ def _no_parent() -> errors.ImageJsonInvalid:
     return errors.ImageJsonInvalid("Image depends on a non existing parent")
 
 
-def _depth_of_parent(tx: Transaction, caller: Caller, parent: ImageId | None) -> int:
-    """Length of the chain below; a parent that is still being uploaded counts too."""
+def _depth_of_parent(tx: Transaction, caller: Caller, parent: ImageId | None, child: ImageId) -> int:
+    """Length of the chain below; a parent that is still being uploaded counts too, unless the chain is a circle."""
     depth = 0
     while parent is not None:
         known = images.find(tx, parent)
         if known and visibility.reaches(tx, caller, known, "push"):
             return depth + known.depth
         waiting = uploads.pending(tx, caller.user, parent)
-        if waiting is None:
+        if waiting is None or waiting.parent == child:
             raise _no_parent()
         depth, parent = depth + 1, waiting.parent
         if depth > 1000:

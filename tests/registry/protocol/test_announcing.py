@@ -8,7 +8,7 @@ import httpx
 import pytest
 from tests.parts.registry import Running
 from tests.registry.protocol.doors import Raw, basic
-from tests.registry.protocol.pushing import error, fresh_id, pushed
+from tests.registry.protocol.pushing import error, fresh_id, image, push, pushed, put_tag
 
 TOKEN = re.compile(r'Token signature=[A-Z0-9]{16},repository="([^"]+)",access=(\w+)')
 
@@ -137,11 +137,20 @@ def test_one_component_and_library_are_one_repository_on_every_request(admin: ht
         assert admin.get(f"{base}/images").json() == [{"id": top.id}]
         assert admin.get(f"{base}/tags").json() == {"1": top.id}
         assert admin.get(f"{base}/tags/1").json() == top.id
+        assert admin.get(f"{base}/tags/1/json").json()["os"] == "linux"
         assert admin.get(f"{base}/properties").status_code == 200
-        assert admin.put(f"{base}/tags/from-{len(spelling)}", json=top.id).status_code == 200
-    assert sorted(admin.get("/v1/repositories/onename/tags").json()) == ["1", "from-15", "from-7"]
-    assert admin.delete("/v1/repositories/library/onename/tags/1").status_code == 200
-    assert admin.delete("/v1/repositories/onename/tags/1").status_code == 404
+        assert put_tag(admin, spelling, "1", top.id).status_code == 200
+
+
+def test_a_push_that_mixes_both_spellings_is_one_push(admin: httpx.Client) -> None:
+    """docker puts the repository as `mixed/` and everything else below `library/mixed`."""
+    layer = image()
+    assert announce(admin, "mixed", layer.id).status_code == 200
+    push(admin, "library/mixed", "1", layer)
+    assert admin.put("/v1/repositories/mixed/images", json=[]).status_code == 204
+    assert admin.get("/v1/repositories/mixed/tags/1").json() == layer.id
+    assert admin.delete("/v1/repositories/library/mixed/tags/1").status_code == 200
+    assert admin.delete("/v1/repositories/mixed/tags/1").status_code == 404
 
 
 @pytest.mark.parametrize("deep", ["a/b/c", "a/b/c/d/e"])
