@@ -37,10 +37,10 @@ def image_json(registry: Registry, caller: Caller, image_id: ImageId) -> ImageJs
 
     Raises ImageUnknown, ImageIncomplete. Registry v1, "GET image json".
     """
-    announced = registry.metadata.read(lambda tx: _announcing(tx, caller, image_id))
-    if announced:
-        return registry.metadata.write(lambda tx: _promised(registry, tx, caller, image_id, announced))
-    return registry.metadata.read(lambda tx: _json(tx, _readable(tx, caller, image_id)))
+    found = registry.metadata.read(lambda tx: _announcing(tx, caller, image_id) or _known(tx, caller, image_id))
+    if isinstance(found, ImageJson):
+        return found
+    return registry.metadata.write(lambda tx: _promised(registry, tx, caller, image_id, found))
 
 
 def layer(registry: Registry, caller: Caller, image_id: ImageId) -> LayerFile:
@@ -73,6 +73,10 @@ def _promised(
     for push in announced:
         leases.grant(tx, "image", known.id, push.repository, caller.pusher, life=registry.lease, promises=push.tags)
     return _json(tx, known)
+
+
+def _known(tx: Transaction, caller: Caller, image_id: ImageId) -> ImageJson:
+    return _json(tx, _readable(tx, caller, image_id))
 
 
 def _json(tx: Transaction, known: Image) -> ImageJson:

@@ -36,7 +36,7 @@ def test_the_base_is_a_whole_debian(saved_images: dict[str, Path]) -> None:
     (base,) = read_saved(saved_images["base"])
     assert base.tags == ("debian:trixie-slim",)
     with tarfile.open(base.top.layer) as layer:
-        assert "etc/debian_version" in layer.getnames()
+        assert "./etc/debian_version" in layer.getnames()
     assert base.top.layer.stat().st_size > 80_000_000
 
 
@@ -67,7 +67,7 @@ def test_a_tar_without_v1_images_is_refused(tmp_path: Path) -> None:
 def test_a_made_up_image_is_the_same_every_time() -> None:
     once, again = synthetic_image(5, seed=7), synthetic_image(5, seed=7)
     assert once == again
-    assert layer_ids(once)[-1] == "0" * 64
+    assert once.top.id == "584aac3b52ff45b66f38e00bf62a4700a5d687dd0f92541b27c36f6ce80f6ac1"
 
 
 def test_a_deeper_made_up_image_begins_with_the_shallower_one() -> None:
