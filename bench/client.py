@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from tests.parts import cache
 
@@ -92,13 +92,13 @@ class Client:
             raise Unexpected(f"{method} {path}: {told['error'] or told['statuses']}, not {status}: {told['text']}")
         return Answer(told["seconds"], told["each"], told["bytes"], told["tls"])
 
-    def _exchange(self, job: dict[str, object]) -> dict[str, object]:
+    def _exchange(self, job: dict[str, object]) -> dict[str, Any]:
         self._jobs.write(json.dumps(job) + "\n")
         self._jobs.flush()
         line = self._answers.readline()
         if not line:
             raise Unexpected("the client ended by itself: the lines above tell why")
-        told: dict[str, object] = json.loads(line)
+        told: dict[str, Any] = json.loads(line)
         return told
 
 

@@ -57,12 +57,15 @@ class Row:
 
 
 def compared(
-    names: tuple[str, str, str], unit: str, ours: Sequence[float], peer: tuple[str, Sequence[float]], bound: Bound | None
+    names: tuple[str, str],
+    unit: str,
+    ours: Sequence[float],
+    peer: tuple[str, Sequence[float]],
+    bound: Bound | None,
 ) -> Row:
-    """`names` are measurement, subject and how to divide: "ours/peer" or "peer/ours". Judged: the median of the rounds."""
-    measurement, subject, how = names
-    pairs = zip(ours, peer[1], strict=True)
-    ratio = Spread.of(mine / its if how == "ours/peer" else its / mine for mine, its in pairs)
+    """Ours divided by the peer's, round by round; judged is the median. `names` are measurement and subject."""
+    measurement, subject = names
+    ratio = Spread.of(mine / its for mine, its in zip(ours, peer[1], strict=True))
     judged = ratio.median if bound else None
     return Row(measurement, subject, unit, Spread.of(ours), peer[0], Spread.of(peer[1]), ratio, bound, judged)
 

@@ -45,9 +45,7 @@ def push(client: Client, door: Door, image: Image, *, plain: bool = False) -> fl
     """Json, layer, checksum and the tag `latest`; returns the seconds of the first three."""
     announced = client.ask(door, "PUT", f"{image.base}/json", body=image.json)
     sent = client.ask(door, "PUT", f"{image.base}/layer", file=image.layer, plain=plain)
-    confirmed = client.ask(
-        door, "PUT", f"{image.base}/checksum", headers={"X-Docker-Checksum-Payload": image.payload}
-    )
+    confirmed = client.ask(door, "PUT", f"{image.base}/checksum", headers={"X-Docker-Checksum-Payload": image.payload})
     client.ask(door, "PUT", f"/v1/repositories/{REPOSITORY}/tags/latest", body=json.dumps(image.id))
     return announced.seconds + sent.seconds + confirmed.seconds
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import IO, BinaryIO, Final, cast
 
 from bench.client import Unprepared
 from tests.parts import cache
@@ -54,7 +54,7 @@ def _make(draft: Path, size: int) -> None:
     path = draft / "layer.tar.gz"
     with path.open("wb") as file:
         stream = _Deflated(file)
-        with tarfile.open(fileobj=stream, mode="w|", bufsize=_PIECE) as tar:
+        with tarfile.open(fileobj=cast(IO[bytes], stream), mode="w|", bufsize=_PIECE) as tar:
             for source, name in _files():
                 if stream.size >= size:
                     break

@@ -18,7 +18,15 @@ from tests.parts.registry import Running, free_port
 
 _READY_WITHIN: Final = 10.0
 _MAIN: Final = ("user", "worker_processes", "worker_rlimit_nofile")
-_HTTP: Final = ("sendfile", "tcp_nopush", "sendfile_max_chunk", "aio", "gzip", "keepalive_timeout", "keepalive_requests")
+_HTTP: Final = (
+    "sendfile",
+    "tcp_nopush",
+    "sendfile_max_chunk",
+    "aio",
+    "gzip",
+    "keepalive_timeout",
+    "keepalive_requests",
+)
 _SERVER: Final = (
     "ssl_certificate",
     "ssl_certificate_key",

@@ -46,8 +46,8 @@ def peaks(watched: list[Worker]) -> Iterator[dict[int, int]]:
 
     def watch() -> None:
         while True:
-            for pid in seen:
-                seen[pid] = max(seen[pid], anonymous(pid))
+            for pid, most in seen.items():
+                seen[pid] = max(most, anonymous(pid))
             if done.wait(_EVERY):
                 return
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from tests.parts.registry import Running
 from tests.registry.protocol.doors import DOORS, opened
+from tests.registry.protocol.pushing import AGENT
 
 _NUMBERS: Final = count(1)
 
@@ -22,7 +23,8 @@ def door(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="session")
 def admin(door: Running) -> httpx.Client:
-    return door.client()
+    """Logged in, with the agent of an old docker."""
+    return door.client(headers={"User-Agent": AGENT})
 
 
 @pytest.fixture

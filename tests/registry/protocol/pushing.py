@@ -53,9 +53,10 @@ def put_checksum(client: httpx.Client, layer: Layer, claimed: str | None = None)
     return client.put(f"/v1/images/{layer.id}/checksum", headers=headers)
 
 
-def put_tag(client: httpx.Client, name: str, tag: str, image_id: str, *, agent: str = AGENT) -> httpx.Response:
-    path = f"/v1/repositories/{name}/tags/{tag}"
-    return client.put(path, content=json.dumps(image_id), headers={"User-Agent": agent})
+def put_tag(client: httpx.Client, name: str, tag: str, image_id: str, *, agent: str = "") -> httpx.Response:
+    """`agent` other than the client's makes it another pusher, to whom nothing was promised."""
+    headers = {"User-Agent": agent} if agent else {}
+    return client.put(f"/v1/repositories/{name}/tags/{tag}", content=json.dumps(image_id), headers=headers)
 
 
 def put_image(client: httpx.Client, layer: Layer) -> None:

@@ -38,7 +38,7 @@ def all_tags() -> Response:
     """An unknown namespace has an empty list."""
     namespace = request.args.get("q", "")
     size = paging.number("n", _MOST, _MOST)
-    repository, _, tag = paging.last().rpartition(":")
+    repository, _, tag = paging.last().partition(":")
     found = actions.browse.tagged_images(
         registry(), caller(), namespace, after=(repository, tag), count=size + 1 if namespace else 0
     )

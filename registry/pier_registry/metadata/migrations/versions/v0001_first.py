@@ -10,6 +10,12 @@ revision = "0001"
 down_revision = None
 
 
+def _index(name: str, table: str, columns: list[str]) -> None:
+    """MySQL has no IF NOT EXISTS here, and a run that was killed may have come past it."""
+    if name not in {known["name"] for known in sa.inspect(op.get_bind()).get_indexes(table)}:
+        op.create_index(name, table, columns)
+
+
 def upgrade() -> None:
     op.create_table(
         "duty",
@@ -35,7 +41,7 @@ def upgrade() -> None:
         if_not_exists=True,
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_event_at", "event", ["at"], if_not_exists=True)
+    _index("ix_event_at", "event", ["at"])
     op.create_table(
         "layer",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -72,8 +78,8 @@ def upgrade() -> None:
         if_not_exists=True,
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_lease_until", "lease", ["until"], if_not_exists=True)
-    op.create_index("lease_pusher", "lease", ["pusher", "repository"], if_not_exists=True)
+    _index("ix_lease_until", "lease", ["until"])
+    _index("lease_pusher", "lease", ["pusher", "repository"])
     op.create_table(
         "outbox",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -87,7 +93,7 @@ def upgrade() -> None:
         if_not_exists=True,
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_outbox_not_before", "outbox", ["not_before"], if_not_exists=True)
+    _index("ix_outbox_not_before", "outbox", ["not_before"])
     op.create_table(
         "pending_image",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -107,7 +113,7 @@ def upgrade() -> None:
         if_not_exists=True,
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_pending_image_touched", "pending_image", ["touched"], if_not_exists=True)
+    _index("ix_pending_image_touched", "pending_image", ["touched"])
     op.create_table(
         "push_session",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -128,8 +134,8 @@ def upgrade() -> None:
         if_not_exists=True,
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_push_session_touched", "push_session", ["touched"], if_not_exists=True)
-    op.create_index("push_session_of", "push_session", ["pusher", "repository"], if_not_exists=True)
+    _index("ix_push_session_touched", "push_session", ["touched"])
+    _index("push_session_of", "push_session", ["pusher", "repository"])
     op.create_table(
         "repository",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -175,8 +181,8 @@ def upgrade() -> None:
         if_not_exists=True,
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_image_layer_id", "image", ["layer_id"], if_not_exists=True)
-    op.create_index("ix_image_parent_id", "image", ["parent_id"], if_not_exists=True)
+    _index("ix_image_layer_id", "image", ["layer_id"])
+    _index("ix_image_parent_id", "image", ["parent_id"])
     op.create_table(
         "manifest",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -216,8 +222,8 @@ def upgrade() -> None:
         if_not_exists=True,
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_manifest_config_layer_id", "manifest", ["config_layer_id"], if_not_exists=True)
-    op.create_index("manifest_subject", "manifest", ["repository_id", "subject_digest"], if_not_exists=True)
+    _index("ix_manifest_config_layer_id", "manifest", ["config_layer_id"])
+    _index("manifest_subject", "manifest", ["repository_id", "subject_digest"])
     op.create_table(
         "upload",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -242,9 +248,9 @@ def upgrade() -> None:
         if_not_exists=True,
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_upload_pending_id", "upload", ["pending_id"], if_not_exists=True)
-    op.create_index("ix_upload_touched", "upload", ["touched"], if_not_exists=True)
-    op.create_index("ix_upload_user", "upload", ["user"], if_not_exists=True)
+    _index("ix_upload_pending_id", "upload", ["pending_id"])
+    _index("ix_upload_touched", "upload", ["touched"])
+    _index("ix_upload_user", "upload", ["user"])
     op.create_table(
         "image_view",
         sa.Column("image_id", Exact(64), nullable=False),
@@ -260,7 +266,7 @@ def upgrade() -> None:
         mysql_engine="InnoDB",
         if_not_exists=True,
     )
-    op.create_index("ix_image_view_manifest_id", "image_view", ["manifest_id"], if_not_exists=True)
+    _index("ix_image_view_manifest_id", "image_view", ["manifest_id"])
     op.create_table(
         "manifest_child",
         sa.Column(
@@ -282,7 +288,7 @@ def upgrade() -> None:
         mysql_engine="InnoDB",
         if_not_exists=True,
     )
-    op.create_index("ix_manifest_child_child_id", "manifest_child", ["child_id"], if_not_exists=True)
+    _index("ix_manifest_child_child_id", "manifest_child", ["child_id"])
     op.create_table(
         "manifest_layer",
         sa.Column(
@@ -304,7 +310,7 @@ def upgrade() -> None:
         mysql_engine="InnoDB",
         if_not_exists=True,
     )
-    op.create_index("ix_manifest_layer_layer_id", "manifest_layer", ["layer_id"], if_not_exists=True)
+    _index("ix_manifest_layer_layer_id", "manifest_layer", ["layer_id"])
     op.create_table(
         "tag",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -333,5 +339,5 @@ def upgrade() -> None:
         if_not_exists=True,
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_tag_image_id", "tag", ["image_id"], if_not_exists=True)
-    op.create_index("ix_tag_manifest_id", "tag", ["manifest_id"], if_not_exists=True)
+    _index("ix_tag_image_id", "tag", ["image_id"])
+    _index("ix_tag_manifest_id", "tag", ["manifest_id"])

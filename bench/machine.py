@@ -1,0 +1,59 @@
+"""The machine that the figures were taken on, so that two reports can be told apart."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from pier_registry.proxy.configuration import Nginx
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """`load` is the average of the last minute before the first measurement."""
+
+    processor: str
+    cores: int
+    memory_gib: float
+    kernel: str
+    python: str
+    nginx: str
+    commit: str
+    load: float
+
+    @classmethod
+    def here(cls) -> Machine:
+        return cls(
+            processor=_first(r"model name\s*: (.*)", "/proc/cpuinfo") or platform.machine(),
+            cores=len(os.sched_getaffinity(0)),
+            memory_gib=round(int(_first(r"MemTotal:\s*(\d+)", "/proc/meminfo") or 0) / 2**20, 1),
+            kernel=platform.release(),
+            python=platform.python_version(),
+            nginx=".".join(map(str, Nginx.find().version)),
+            commit=_commit(),
+            load=load(),
+        )
+
+
+def load() -> float:
+    return round(os.getloadavg()[0], 2)
+
+
+def _first(pattern: str, path: str) -> str:
+    found = re.search(pattern, Path(path).read_text(encoding="utf-8"))
+    return found[1].strip() if found else ""
+
+
+def _commit() -> str:
+    told = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return told.stdout.strip() or "unknown"
