@@ -35,6 +35,12 @@ def send(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
         process.send_signal(number)
 
 
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End a child and all of its session at once."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def _tied_to(parent: int, number: signal.Signals) -> Callable[[], None] | None:
     if sys.platform != "linux":
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -82,9 +83,22 @@ def _options(settings: Settings) -> dict[str, Any]:
         "worker_tmp_dir": shared_memory if Path(shared_memory).is_dir() else None,
         "forwarder_headers": "",
         "control_socket_disable": True,
+        "post_fork": _inherit,
+        "post_worker_init": _obey,
         "loglevel": "warning",
         "proc_name": "pier",
     }
+
+
+def _inherit(arbiter: Any, worker: Any) -> None:
+    worker.inherited_signals = arbiter.SIG_QUEUE
+
+
+def _obey(worker: Any) -> None:
+    """A signal between the fork and the worker's own handlers went into its copy of the arbiter's queue."""
+    while not worker.inherited_signals.empty():
+        if worker.inherited_signals.get() in {signal.SIGTERM, signal.SIGQUIT, signal.SIGINT}:
+            worker.alive = False
 
 
 def run(settings: Settings, application: WsgiFactory, *, without_nginx: bool = False) -> None:

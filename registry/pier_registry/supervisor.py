@@ -83,6 +83,7 @@ class Supervisor:
         return 0
 
     def _start(self) -> None:
+        self._settings.socket.unlink(missing_ok=True)  # of an earlier run that was killed
         command = [sys.executable, "-m", "pier_registry.serving"]
         if self._mode is Mode.DIRECT:
             command.append("--direct")
@@ -124,8 +125,10 @@ class Supervisor:
         spoken, hurried, deadline = False, False, begin + serving.GRACE
         while part.process.poll() is None:
             late = time.monotonic() > deadline
-            if self._signals.wait(_TICK) or late:
-                child.send(part.process, signal.SIGKILL if hurried and late else part.hurry)
+            if hurried and late:
+                child.kill(part.process)
+            elif self._signals.wait(_TICK) or late:
+                child.send(part.process, part.hurry)
                 hurried, deadline = True, time.monotonic() + _HURRIED
             elif not spoken and time.monotonic() > begin + _SPEAK_AFTER:
                 spoken = True
@@ -137,6 +140,7 @@ class Waiting:
 
     def __init__(self, settings: Settings, mode: Mode, when_ready: Callable[[], None]) -> None:
         self._connect = _socket_connection(settings) if mode is Mode.SOCKET else _private_connection(settings)
+        self._listens = _port_listens(settings) if mode is Mode.DIRECT else settings.socket.exists
         self._when_ready: Callable[[], None] | None = when_ready
         self._complain = time.monotonic() + _PATIENCE
 
@@ -153,6 +157,8 @@ class Waiting:
 
     def _ask(self) -> str:
         """What is amiss; empty when the registry is ready."""
+        if not self._listens():
+            return "the registry does not listen yet"
         connection = self._connect()
         try:
             connection.request("GET", "/readyz", headers={"Host": "localhost", "X-Pier-Private": "1"})
@@ -169,8 +175,24 @@ Connect = Callable[[], http.client.HTTPConnection]
 
 
 def _private_connection(settings: Settings) -> Connect:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.health_host, settings.health_host)  # noqa: S104
+    host = _own(settings.health_host)
     return lambda: http.client.HTTPConnection(host, settings.health_port, timeout=5)
+
+
+def _port_listens(settings: Settings) -> Callable[[], bool]:
+    def listens() -> bool:
+        try:
+            socket.create_connection((_own(settings.host), settings.port), timeout=5).close()
+        except OSError:
+            return False
+        return True
+
+    return listens
+
+
+def _own(host: str) -> str:
+    """Where this host reaches what listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
 
 
 def _socket_connection(settings: Settings) -> Connect:

@@ -30,6 +30,10 @@ def docker_of(server: Running, version: str = "1.9.1", user: str = "admin", pass
     return DockerV1(server.host, ca=server.ca, user=user, password=password or server.password, version=version)
 
 
+def size_of(layer: Path | bytes) -> int:
+    return layer.stat().st_size if isinstance(layer, Path) else len(layer)
+
+
 def layers_on_disk(server: Running) -> int:
     return sum(file.stat().st_size for file in (server.data / "layers").rglob("*") if file.is_file())
 
@@ -129,6 +133,7 @@ def test_real_images_go_up_and_come_down(server: Running, saved_images: dict[str
     """Images that a real `docker save` wrote, among them one of 200 MB."""
     docker = docker_of(server, version)
     images = {name: read_saved(path)[0] for name, path in saved_images.items()}
+    assert max(sum(size_of(layer.layer) for layer in image.layers) for image in images.values()) > 200_000_000
     for name, image in images.items():
         docker.push(f"real/{name}", {"1": image})
     for name, image in images.items():

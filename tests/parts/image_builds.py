@@ -11,7 +11,7 @@ from tests.parts import cache, docker_engine, roots
 from tests.parts.docker_engine import DockerEngine
 
 # The number goes up when the builds change.
-_ENTRY: Final = "saved-images-1"
+_ENTRY: Final = "saved-images-2"
 BASE: Final = "debian:trixie-slim"
 
 _APP: Final = f"""
@@ -20,6 +20,10 @@ COPY settings.txt /etc/app/settings.txt
 RUN mkdir -p /srv/app && cp -r /usr/share/common-licenses /srv/app/
 COPY {{program}} /usr/local/bin/app
 CMD ["/usr/local/bin/app"]
+"""
+_LARGE: Final = f"""
+FROM {BASE}
+RUN mkdir -p /srv/copy && cp -r /usr/bin /usr/lib /usr/share /srv/copy/
 """
 _SMALL: Final = """
 FROM scratch
@@ -38,7 +42,8 @@ _CHAIN: Final = 4
 def saved_images() -> dict[str, Path]:
     """Tars by name, built once into the cache. Raises PartMissing.
 
-    `base`      debian:trixie-slim, one layer of about 200 MB
+    `base`      debian:trixie-slim, one layer of about 120 MB
+    `large`     large:1, another 100 MB of programs and texts on it
     `app`       app:1, three small layers on it
     `app-next`  app:2, the same but for its top layer
     `small`     small:1, from scratch: busybox and a text; it runs
@@ -64,12 +69,13 @@ def _build(draft: Path) -> None:
 
 def _contents() -> dict[str, list[str]]:
     chain = [f"chain:{number}" for number in range(1, _CHAIN + 1)]
-    return {"base": [BASE], "app": ["app:1"], "app-next": ["app:2"], "small": ["small:1"], "chain": chain}
+    return {"base": [BASE], "large": ["large:1"], "app": ["app:1"], "app-next": ["app:2"], "small": ["small:1"], "chain": chain}
 
 
 def _build_all(engine: DockerEngine, context: Path) -> None:
     _image(engine, context, "app:1", _APP.format(program="app-1"))
     _image(engine, context, "app:2", _APP.format(program="app-2"))
+    _image(engine, context, "large:1", _LARGE)
     _image(engine, context, "small:1", _SMALL)
     below = "small:1"
     for number in range(1, _CHAIN + 1):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
@@ -11,6 +11,7 @@ from typing import Final
 
 from pier_registry import errors
 from pier_registry.actions import files, receipt
+from pier_registry.actions.files import Dropped
 from pier_registry.actions.receipt import KeptLayer, Receipt
 from pier_registry.actions.registry import Caller, Registry
 from pier_registry.metadata import events, holders, refcounts, repositories, tags
@@ -38,8 +39,8 @@ def tag(
     """
     caller.require("delete", repository.full)
     removed = files.forget(registry, lambda tx: _remove_tag(tx, caller, repository, name, explain))
-    freed = files.drop(registry, removed.released.layers)
-    return receipt.of(repository.short, removed.tags, removed.released, removed.kept, freed)
+    dropped = files.drop(registry, removed.released.layers)
+    return receipt.of(repository.short, removed.tags, removed.released, removed.kept, dropped)
 
 
 def preview_tag(registry: Registry, caller: Caller, repository: RepositoryName, name: TagName) -> Receipt:
@@ -81,11 +82,11 @@ def preview_repository(registry: Registry, caller: Caller, name: RepositoryName)
 def finish(registry: Registry, caller: Caller, name: str, row_id: int) -> Receipt:
     """Remove what a hidden repository still holds, then its row."""
     whole = _Removed(Released())
-    freed = 0
+    dropped = Dropped()
     while batch := files.forget(registry, lambda tx: _remove_some(tx, caller, row_id)):
-        freed += files.drop(registry, batch.released.layers)
+        dropped += files.drop(registry, batch.released.layers)
         _add(whole, batch)
-    return receipt.of(name, whole.tags, whole.released, (), freed)
+    return receipt.of(name, whole.tags, whole.released, (), dropped)
 
 
 def _remove_tag(tx: Transaction, caller: Caller, repository: RepositoryName, name: TagName, explain: bool) -> _Removed:
@@ -95,17 +96,17 @@ def _remove_tag(tx: Transaction, caller: Caller, repository: RepositoryName, nam
         raise errors.TagUnknown(repository.spelt, name, v1_text=f"Tag not found: {name}")
     reach = holders.layers_of_tag(tx, known) if explain else []
     tags.remove(tx, known.id)
-    released = _release(tx, known)
+    released = _release(tx, [known])
     repositories.remove_if_empty(tx, home.id)
     events.add(tx, caller.user, "delete", repository=repository.full, reference=name, freed=released.size)
     return _Removed(released, _kept(tx, caller, reach, released), [str(name)])
 
 
-def _release(tx: Transaction, known: tags.Tag) -> Released:
+def _release(tx: Transaction, gone: Collection[tags.Tag]) -> Released:
     return refcounts.release(
         tx,
-        manifests=[known.manifest_row] if known.manifest_row is not None else [],
-        images=[known.image_row] if known.image_row is not None else [],
+        manifests=[known.manifest_row for known in gone if known.manifest_row is not None],
+        images=[known.image_row for known in gone if known.image_row is not None],
     )
 
 
@@ -123,15 +124,21 @@ def _remove_some(tx: Transaction, caller: Caller, row_id: int) -> _Removed | Non
     repositories.touch(tx, row_id)
     batch = tags.some(tx, row_id, BATCH)
     if not batch:
-        released = refcounts.reap(tx, manifests=holders.manifests_of(tx, row_id))
-        repositories.remove_if_empty(tx, row_id)
-        return _Removed(released) if released.manifests else None
-    released = Released()
+        return _remove_rest(tx, caller, row_id)
     for known in batch:
         tags.remove(tx, known.id)
-        released.join(_release(tx, known))
+    released = _release(tx, batch)
     events.add(tx, caller.user, "reclaim", repository=f"#{row_id}", freed=released.size)
     return _Removed(released, tags=[str(known.name) for known in batch])
+
+
+def _remove_rest(tx: Transaction, caller: Caller, row_id: int) -> _Removed | None:
+    released = refcounts.reap(tx, manifests=holders.manifests_of(tx, row_id))
+    repositories.remove_if_empty(tx, row_id)
+    if not released.manifests:
+        return None
+    events.add(tx, caller.user, "reclaim", repository=f"#{row_id}", freed=released.size)
+    return _Removed(released)
 
 
 def _add(whole: _Removed, batch: _Removed) -> None:
@@ -150,7 +157,7 @@ def _kept(tx: Transaction, caller: Caller, reach: list[int], released: Released)
 
 
 def _foreseen(name: RepositoryName, removed: _Removed) -> Receipt:
-    return receipt.of(name.short, removed.tags, removed.released, removed.kept, removed.released.size)
+    return receipt.of(name.short, removed.tags, removed.released, removed.kept, Dropped(removed.released.size))
 
 
 _previews: set[str] = set()

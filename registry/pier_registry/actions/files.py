@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from pier_registry import errors
@@ -30,27 +31,52 @@ def forget(registry: Registry, work: Callable[[Transaction], Result]) -> Result:
         return registry.metadata.write(work)
 
 
-def drop(registry: Registry, gone: Iterable[GoneLayer]) -> int:
-    """Unlink the files of forgotten layers and settle their outbox rows; returns the bytes freed.
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """`freed` bytes are back on the disk, `left` bytes follow in the background."""
 
-    Ends after 10 s of unlinking, or at a broken disk: the rest stays in the outbox and goes in the background.
+    freed: int = 0
+    left: int = 0
+
+    def __add__(self, other: Dropped) -> Dropped:
+        return Dropped(self.freed + other.freed, self.left + other.left)
+
+
+def drop(registry: Registry, gone: Iterable[GoneLayer]) -> Dropped:
+    """Unlink the files of forgotten layers and settle their outbox rows.
+
+    After 10 s of unlinking, or where the disk is broken, the rest stays in the outbox and goes in the background.
     """
     deadline = time.monotonic() + UNLINK_FOR
-    freed = 0
+    dropped = Dropped()
     settled: list[int] = []
     for layer in gone:
-        if time.monotonic() > deadline:
-            break
-        try:
-            freed += registry.storage.remove(layer_path(layer.digest, layer.generation))
-        except OSError as broken:
-            log.warning("layer file not removed", extra={"digest": str(layer.digest), "error": str(broken)})
+        freed = None if time.monotonic() > deadline else _unlinked(registry, layer)
+        if freed is None:
+            dropped += Dropped(left=layer.size)
             continue
+        dropped += Dropped(freed)
         settled.append(layer.outbox)
     if settled:
-        registry.metadata.write(lambda tx: outbox.settle(tx, settled))
+        _settle(registry, settled)
         registry.storage.restore_ballast()
-    return freed
+    return dropped
+
+
+def _unlinked(registry: Registry, layer: GoneLayer) -> int | None:
+    try:
+        return registry.storage.remove(layer_path(layer.digest, layer.generation))
+    except OSError as broken:
+        log.warning("layer file not removed", extra={"digest": str(layer.digest), "error": str(broken)})
+        return None
+
+
+def _settle(registry: Registry, rows: list[int]) -> None:
+    try:
+        registry.metadata.write(lambda tx: outbox.settle(tx, rows))
+    except errors.Unavailable as trouble:
+        # What was asked for is done and committed; the rows are settled in the background.
+        log.warning("outbox not settled", extra={"error": str(trouble)})
 
 
 def work_off(registry: Registry, count: int) -> int:
@@ -66,6 +92,6 @@ def _try(registry: Registry, removal: Removal) -> None:
         registry.storage.remove(removal.path)
     except OSError as broken:
         log.warning("file not removed", extra={"path": removal.path, "error": str(broken)})
-        registry.metadata.write(lambda tx: outbox.put_off(tx, removal))
+        forget(registry, lambda tx: outbox.put_off(tx, removal))
         return
     forget(registry, lambda tx: outbox.settle(tx, [removal.id]))

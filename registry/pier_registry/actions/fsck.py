@@ -96,30 +96,49 @@ def _unheld(registry: Registry, report: Report, repair: bool) -> None:
     for gone in released.layers:
         report.add("unheld", f"layer {gone.digest}", "nothing holds it", repair)
     if repair:
-        report.freed_bytes += files.drop(registry, released.layers)
+        report.freed_bytes += files.drop(registry, released.layers).freed
 
 
 def _rows(registry: Registry, report: Report, repair: bool, digests: bool, progress: Progress) -> None:
     last = 0
     while batch := registry.metadata.read(lambda tx, after=last: layers.page(tx, after, _PAGE)):  # type: ignore[misc]
         for known in batch:
-            fault = None if known.lost else _fault(registry, known, digests)
-            if fault and _still_known(registry, known):
-                _lost(registry, report, known, fault, repair)
+            if known.lost:
+                _look_again(registry, report, known, repair)
+            else:
+                _look(registry, report, known, digests, repair)
             progress("layers", 1)
         report.layers += len(batch)
         last = batch[-1].id
 
 
+def _look(registry: Registry, report: Report, known: Layer, digests: bool, repair: bool) -> None:
+    fault = _fault(registry, known, digests)
+    if fault and _noted(registry, known, repair, lost=True):
+        detail = f"{fault}; push an image that holds it again to heal it"
+        report.add("lost", f"layer {known.digest}", detail, repair)
+
+
+def _look_again(registry: Registry, report: Report, known: Layer, repair: bool) -> None:
+    """A volume that was not mounted, for one, brings back what was lost."""
+    if _fault(registry, known, digests=True) is None and _noted(registry, known, repair, lost=False):
+        report.add("lost", f"layer {known.digest}", "it is marked as lost, but its file is there and right", repair)
+
+
 def _fault(registry: Registry, known: Layer, digests: bool) -> str | None:
     path = layer_path(known.digest, known.generation)
-    size = registry.storage.size(path)
-    if size is None:
+    try:
+        size = registry.storage.size(path)
+        if size is None:
+            return "its file is missing"
+        if size != known.size:
+            return f"its file has {size} bytes instead of {known.size}"
+        if digests and _digest_of(registry, path, known.digest.algorithm) != known.digest:
+            return "its file holds other bytes than its digest says"
+    except FileNotFoundError:
         return "its file is missing"
-    if size != known.size:
-        return f"its file has {size} bytes instead of {known.size}"
-    if digests and _digest_of(registry, path, known.digest.algorithm) != known.digest:
-        return "its file holds other bytes than its digest says"
+    except OSError as broken:
+        return f"its file cannot be read: {broken}"
     return None
 
 
@@ -131,16 +150,9 @@ def _digest_of(registry: Registry, path: str, algorithm: str) -> Digest:
     return Digest(algorithm, running.hexdigest())
 
 
-def _still_known(registry: Registry, known: Layer) -> bool:
-    """A delete may have run since the row was read."""
-    return registry.metadata.read(lambda tx: layers.generation_known(tx, known.digest, known.generation))
-
-
-def _lost(registry: Registry, report: Report, known: Layer, fault: str, repair: bool) -> None:
-    if repair:
-        registry.metadata.write(lambda tx: layers.mark_lost(tx, known.id))
-    detail = f"{fault}; push an image that holds it again to heal it"
-    report.add("lost", f"layer {known.digest}", detail, repair)
+def _noted(registry: Registry, known: Layer, repair: bool, *, lost: bool) -> bool:
+    """Mark the row, if it still is as it was seen: a delete may have run since."""
+    return registry.metadata.write(lambda tx: layers.mark(tx, known, lost=lost), preview=not repair)
 
 
 def _strays(registry: Registry, report: Report, repair: bool, progress: Progress) -> None:

@@ -31,8 +31,8 @@ def tag(
     caller.require("push", repository.full)
     wish = _Wish(repository, name, image_id, agent)
     released = registry.metadata.write(lambda tx: _point(registry, tx, caller, wish))
-    freed = files.drop(registry, released.layers)
-    return receipt.of(repository.short, [], released, (), freed)
+    dropped = files.drop(registry, released.layers)
+    return receipt.of(repository.short, [], released, (), dropped)
 
 
 @dataclass(frozen=True, slots=True)

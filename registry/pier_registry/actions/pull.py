@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pier_registry import errors
-from pier_registry.actions import visibility
+from pier_registry.actions import promises, visibility
 from pier_registry.actions.registry import Caller, Registry
-from pier_registry.metadata import images, leases, sessions, uploads
+from pier_registry.metadata import images, uploads
 from pier_registry.metadata.images import Image
 from pier_registry.metadata.session import Transaction
 from pier_registry.metadata.sessions import PushSession
@@ -37,7 +37,7 @@ def image_json(registry: Registry, caller: Caller, image_id: ImageId) -> ImageJs
 
     Raises ImageUnknown, ImageIncomplete. Registry v1, "GET image json".
     """
-    found = registry.metadata.read(lambda tx: _announcing(tx, caller, image_id) or _known(tx, caller, image_id))
+    found = registry.metadata.read(lambda tx: promises.announcing(tx, caller, image_id) or _known(tx, caller, image_id))
     if isinstance(found, ImageJson):
         return found
     return registry.metadata.write(lambda tx: _promised(registry, tx, caller, image_id, found))
@@ -60,18 +60,13 @@ def ancestry(registry: Registry, caller: Caller, image_id: ImageId) -> list[Imag
     return registry.metadata.read(work)
 
 
-def _announcing(tx: Transaction, caller: Caller, image_id: ImageId) -> list[PushSession]:
-    return [known for known in sessions.of(tx, caller.pusher) if image_id in known.announced]
-
-
 def _promised(
     registry: Registry, tx: Transaction, caller: Caller, image_id: ImageId, announced: list[PushSession]
 ) -> ImageJson:
     known = images.find(tx, image_id, lock=True)
     if known is None or known.lost or not visibility.reaches(tx, caller, known, "push"):
         raise _absent(tx, caller, image_id)
-    for push in announced:
-        leases.grant(tx, "image", known.id, push.repository, caller.pusher, life=registry.lease, promises=push.tags)
+    promises.give(registry, tx, caller, known.id, announced)
     return _json(tx, known)
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from pier_registry.actions.files import Dropped
 from pier_registry.metadata.refcounts import Released
 
 
@@ -56,18 +57,17 @@ class Receipt:
         return asdict(self)
 
 
-def of(repository: str, tags: list[str], released: Released, kept: tuple[KeptLayer, ...], freed: int) -> Receipt:
-    """`freed` bytes were unlinked; of the rest that is forgotten or promised, all is pending."""
+def of(repository: str, tags: list[str], released: Released, kept: tuple[KeptLayer, ...], dropped: Dropped) -> Receipt:
+    """What could not be unlinked yet is pending, and so is what is promised."""
     promised = tuple(
         PromisedLine(str(layer.digest), layer.size, datetime.fromtimestamp(layer.until / 1000, UTC).isoformat())
         for layer in released.promised
     )
-    forgotten = sum(layer.size for layer in released.layers)
     return Receipt(
         repository=repository,
         tags=tuple(tags),
-        freed_bytes=freed,
-        pending_bytes=forgotten - freed + sum(line.size for line in promised),
+        freed_bytes=dropped.freed,
+        pending_bytes=dropped.left + sum(line.size for line in promised),
         manifests=tuple(released.manifests),
         images=tuple(released.images),
         layers=tuple(LayerLine(str(layer.digest), layer.size) for layer in released.layers),

@@ -6,13 +6,10 @@ One process of all that share the database does it at a time, whoever holds the 
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable
 from typing import Final
-from uuid import uuid4
 
 from pier_registry import errors
 from pier_registry.actions import delete, files
@@ -37,7 +34,7 @@ class Reclaimer:
         self._registry = registry
         self._interval = interval or max(0.5, min(30.0, settings.lease / 4, settings.upload_timeout / 4))
         self._stop = threading.Event()
-        self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self._holder = duties.new_holder()
         self._thread = threading.Thread(target=self._run, name="reclaim", daemon=True)
 
     def start(self) -> None:
@@ -57,6 +54,8 @@ class Reclaimer:
                 self.turn()
             except (errors.PierError, OSError) as trouble:
                 log.warning("reclaim put off", extra={"error": str(trouble)})
+            except Exception:
+                log.exception("reclaim failed")
 
     def turn(self) -> bool:
         """One pass, if the duty is ours; says whether it was."""

@@ -14,7 +14,7 @@ from typing import Final
 from uuid import uuid4
 
 from pier_registry import errors
-from pier_registry.actions import files, visibility
+from pier_registry.actions import files, promises, visibility
 from pier_registry.actions.registry import Caller, Registry
 from pier_registry.metadata import images, layers, leases, refcounts, sessions, uploads
 from pier_registry.metadata.layers import Arrival
@@ -36,19 +36,22 @@ def image_json(registry: Registry, caller: Caller, image_id: ImageId, body: byte
         raise errors.TooLarge("the image json is larger than PIER_MAX_IMAGE_JSON")
     parent = _checked(body, image_id)
 
-    def work(tx: Transaction) -> None:
+    def work(tx: Transaction) -> bool:
         _alive(registry, tx, caller)
         depth = _depth_of_parent(tx, caller, parent, image_id)
         if depth >= registry.settings.max_chain:
             raise errors.LimitExceeded("the image has more ancestors than PIER_MAX_CHAIN allows: squash it")
-        known = images.find(tx, image_id)
+        known = images.find(tx, image_id, lock=True)
         if known and not known.lost and visibility.reaches(tx, caller, known, "push"):
-            raise errors.ImageExists
+            promises.give(registry, tx, caller, known.id, promises.announcing(tx, caller, image_id))
+            return True
         if uploads.count(tx, caller.user) >= registry.settings.max_sessions:
             raise errors.TooManyRequests("too many open uploads of this user (PIER_MAX_SESSIONS): finish some", 60)
         uploads.put_pending(tx, caller.user, image_id, parent, body)
+        return False
 
-    registry.metadata.write(work)
+    if registry.metadata.write(work):  # told after the commit: the client skips the image, and counts on it
+        raise errors.ImageExists
 
 
 def layer(registry: Registry, caller: Caller, image_id: ImageId, body: Readable, announced: int | None) -> None:
@@ -164,7 +167,7 @@ def _beat(registry: Registry, tx: Transaction, caller: Caller, uuid: str) -> Non
 def _received(tx: Transaction, known: PendingImage, uuid: str, received: Received) -> bool:
     """Note what came; older tries beyond a few are dropped."""
     kept = uploads.complete(tx, uuid, received.size, received.digest, received.payload, received.uncompressed)
-    tries = [known_try for known_try in uploads.of_pending(tx, known.id) if known_try.digest]
+    tries = [known_try for known_try in uploads.of_pending(tx, known.id, lock=True) if known_try.digest]
     for old in tries[:-_KEPT_TRIES]:
         uploads.discard(tx, old)
     return kept
@@ -193,7 +196,7 @@ def _complete(
     _alive(registry, tx, caller)
     if uploads.pending(tx, caller.user, waiting.image_id, lock=True) is None:
         raise errors.ImageUnknown
-    mine = next((one for one in uploads.of_pending(tx, waiting.id) if one.uuid == upload.uuid), None)
+    mine = next((one for one in uploads.of_pending(tx, waiting.id, lock=True) if one.uuid == upload.uuid), None)
     if mine is None or mine.digest is None:
         raise errors.ImageUnknown
     arrival = Arrival(mine.digest, mine.size, mine.uuid, mine.uncompressed)
@@ -237,9 +240,8 @@ def _join(tx: Transaction, known: images.Image, waiting: PendingImage, arrival: 
 
 def _promise(registry: Registry, tx: Transaction, caller: Caller, row_id: int, image_id: ImageId) -> None:
     """One promise for each tag that a session of this pusher announced; without a session, one to the user."""
-    announced = [known for known in sessions.of(tx, caller.pusher) if image_id in known.announced]
-    for known in announced:
-        leases.grant(tx, "image", row_id, known.repository, caller.pusher, life=registry.lease, promises=known.tags)
+    announced = promises.announcing(tx, caller, image_id)
+    promises.give(registry, tx, caller, row_id, announced)
     if not announced:
         leases.grant(tx, "image", row_id, "", caller.pusher, life=registry.lease)
 

@@ -9,7 +9,7 @@ from functools import partial
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from pier_registry import app, logs, pki, supervisor
 from pier_registry import direct as direct_serving
@@ -63,20 +63,19 @@ def _private_port(settings: Settings, mode: Mode) -> contextlib.AbstractContextM
 def _welcome(settings: Settings, mode: Mode) -> None:
     console = Console(highlight=False, soft_wrap=True)
     if mode is not Mode.SOCKET:
-        console.print(_card(settings))
+        for label, value in _card(settings):
+            console.print(Text(f"{label:<9}", style="dim") + Text(value, style="bold"))
         console.print(_trials(settings), markup=False)
     console.print("Pier is ready", markup=False)
 
 
-def _card(settings: Settings) -> Table:
-    card = Table(box=None, show_header=False, padding=(0, 1))
-    card.add_column(style="dim")
-    card.add_column(overflow="fold")
-    card.add_row("registry", settings.url)
-    card.add_row("user", ADMIN)
-    card.add_row("password", _password_place(settings))
-    card.add_row("CA", _authority_place(settings))
-    return card
+def _card(settings: Settings) -> list[tuple[str, str]]:
+    return [
+        ("registry", settings.url),
+        ("user", ADMIN),
+        ("password", _password_place(settings)),
+        ("CA", _authority_place(settings)),
+    ]
 
 
 def _password_place(settings: Settings) -> str:

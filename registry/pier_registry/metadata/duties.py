@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from uuid import uuid4
+
 from sqlalchemy import delete, or_, select, update
 
 from pier_registry.metadata.schema import duty
 from pier_registry.metadata.session import Transaction
+
+
+def new_holder() -> str:
+    """A name that nobody else has, short enough for its column whatever this host is called."""
+    return f"{socket.gethostname()[:32]}:{os.getpid()}:{uuid4().hex[:8]}"
 
 
 def take(tx: Transaction, name: str, holder: str, life: int) -> bool:

@@ -63,6 +63,11 @@ def find(tx: Transaction, image_id: ImageId, *, lock: bool = False) -> Image | N
     return None if row is None else _image(row)
 
 
+def rows_of(tx: Transaction, image_ids: Collection[str]) -> set[int]:
+    """Row ids of those that exist."""
+    return set(tx.run(select(image.c.id).where(image.c.image_id.in_(sorted(image_ids)))).scalars())
+
+
 def by_row(tx: Transaction, row_id: int) -> Image:
     return _image(tx.run(_summaries().where(image.c.id == row_id)).one())
 

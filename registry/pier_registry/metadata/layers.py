@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, select, update
 
+from pier_registry.metadata import outbox
 from pier_registry.metadata.schema import layer
 from pier_registry.metadata.session import Transaction
 from pier_registry.names import Digest
@@ -58,6 +59,7 @@ def arrive(tx: Transaction, new: Arrival) -> tuple[Layer, bool]:
         assert arrived is not None  # noqa: S101  inserted in this transaction
         return arrived, True
     if known.lost:
+        outbox.add_layer(tx, known.digest, known.generation, 0)  # a file with wrong bytes may still be there
         tx.run(update(layer).where(layer.c.id == known.id).values(generation=new.generation, lost=0))
         return known, True
     return known, known.generation == new.generation
@@ -69,13 +71,16 @@ def page(tx: Transaction, after: int, count: int) -> list[Layer]:
     return [_layer(row) for row in rows]
 
 
-def mark_lost(tx: Transaction, layer_id: int) -> None:
-    tx.run(update(layer).where(layer.c.id == layer_id).values(lost=1))
+def mark(tx: Transaction, seen: Layer, *, lost: bool) -> bool:
+    """Note whether the file is lost; False when the row is not as it was `seen` any more."""
+    same = (layer.c.id == seen.id, layer.c.generation == seen.generation, layer.c.lost == int(seen.lost))
+    return tx.run(update(layer).where(*same).values(lost=int(lost))).rowcount > 0
 
 
 def generation_known(tx: Transaction, digest: Digest, generation: str) -> bool:
+    """Whether a row names this file, lost or not."""
     found = find(tx, digest)
-    return found is not None and found.generation == generation and not found.lost
+    return found is not None and found.generation == generation
 
 
 def _layer(row: Row[Any]) -> Layer:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from sqlalchemy import ColumnElement, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, select, update
 
 from pier_registry.metadata.schema import lease
 from pier_registry.metadata.session import Transaction
@@ -38,15 +38,21 @@ class Freed:
 def grant(
     tx: Transaction, kind: Kind, object_id: int, repository: str, pusher: Pusher, *, life: int, promises: int = 1
 ) -> None:
-    """Add promises. The caller holds the object's row lock. `life` in milliseconds."""
+    """Add promises to those that still live. The caller holds the object's row lock. `life` in milliseconds."""
     mine = and_(
         lease.c.kind == kind,
         lease.c.object_id == object_id,
         lease.c.repository == repository,
         lease.c.pusher == pusher.key,
     )
-    values = {"promises": lease.c.promises + promises, "until": tx.now + life}
-    if tx.run(update(lease).where(mine).values(values)).rowcount:
+    alive = lease.c.until > tx.now
+    # Ordered: MySQL assigns from left to right, and `until` must still be the old one in the others.
+    renewed = update(lease).ordered_values(
+        (lease.c.promises, case((alive, lease.c.promises), else_=0) + promises),
+        (lease.c.born, case((alive, lease.c.born), else_=tx.now)),
+        (lease.c.until, tx.now + life),
+    )
+    if tx.run(renewed.where(mine)).rowcount:
         return
     tx.run(
         lease.insert().values(
@@ -76,16 +82,22 @@ def take_back(tx: Transaction, kind: Kind, objects: Collection[int], repository:
     return _drop(tx, and_(mine, lease.c.promises <= 0))
 
 
-def drop_all(tx: Transaction, kind: Kind, repository: str, pusher: Pusher) -> list[Freed]:
-    """Drop every promise of a kind that this pusher still has in a repository."""
+def lock_all(tx: Transaction, kind: Kind, repository: str, pusher: Pusher) -> dict[int, int]:
+    """Lock every promise of a kind that this pusher still has in a repository: row ids by object."""
     mine = and_(lease.c.kind == kind, lease.c.repository == repository, lease.c.pusher == pusher.key)
-    return _drop(tx, mine)
+    rows = tx.run(select(lease.c.object_id, lease.c.id).where(mine).order_by(lease.c.id).with_for_update())
+    return {row.object_id: row.id for row in rows}
+
+
+def drop(tx: Transaction, ids: Collection[int]) -> list[Freed]:
+    """Drop these rows, however many promises they hold. The caller has locked them."""
+    return _drop(tx, lease.c.id.in_(sorted(ids))) if ids else []
 
 
 def drop_expired(tx: Transaction, count: int) -> list[Freed]:
     due = select(lease.c.id).where(lease.c.until <= tx.now).order_by(lease.c.until).limit(count)
     ids = list(tx.run(due.with_for_update(skip_locked=True)).scalars())
-    return _drop(tx, lease.c.id.in_(ids)) if ids else []
+    return drop(tx, ids)
 
 
 def drop_of(tx: Transaction, kind: Kind, objects: Iterable[int]) -> None:

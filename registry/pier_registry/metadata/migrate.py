@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import socket
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Literal
 
@@ -12,15 +13,17 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.schema import CreateTable
 
-from pier_registry.errors import Busy, Misconfigured
+from pier_registry.errors import Busy, Misconfigured, Unavailable
 from pier_registry.metadata import duties
 from pier_registry.metadata.schema import duty
 from pier_registry.metadata.session import Metadata, Transaction
 
 State = Literal["current", "behind"]
 _DUTY: Final = "migrate"
-_LIFE: Final = 600_000
+_LIFE: Final = 60_000
+_RENEWAL: Final = 15.0
 _PATIENCE: Final = 120.0
 
 
@@ -46,17 +49,34 @@ def upgrade(metadata: Metadata) -> bool:
     """
     if state(metadata) == "current":
         return False
-    with metadata.engine.begin() as connection:
-        duty.create(connection, checkfirst=True)
-    holder = f"{socket.gethostname()}:{os.getpid()}"
-    _take(metadata, holder)
-    try:
+    metadata.write(lambda tx: tx.run(CreateTable(duty, if_not_exists=True)))
+    with _alone(metadata):
         if state(metadata) == "current":
             return False
         _run(metadata)
-    finally:
-        metadata.write(lambda tx: duties.lay_down(tx, _DUTY, holder))
     return True
+
+
+@contextmanager
+def _alone(metadata: Metadata) -> Iterator[None]:
+    """Hold the duty, renewed as long as the block runs: after a kill the next run waits a minute at most."""
+    holder = duties.new_holder()
+    _take(metadata, holder)
+    done = threading.Event()
+    renewing = threading.Thread(target=_renew, args=(metadata, holder, done), name="migrate", daemon=True)
+    renewing.start()
+    try:
+        yield
+    finally:
+        done.set()
+        renewing.join()
+        metadata.write(lambda tx: duties.lay_down(tx, _DUTY, holder))
+
+
+def _renew(metadata: Metadata, holder: str, done: threading.Event) -> None:
+    while not done.wait(_RENEWAL):
+        with suppress(Unavailable):
+            metadata.write(lambda tx: duties.take(tx, _DUTY, holder, _LIFE))
 
 
 def _take(metadata: Metadata, holder: str) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, FromClause, ScalarSelect, Table, func, select, update
+from sqlalchemy import ColumnElement, FromClause, ScalarSelect, Table, exists, func, select, update
 
-from pier_registry.metadata.schema import image, layer, manifest, manifest_child, manifest_layer, tag
+from pier_registry.metadata.schema import image, layer, lease, manifest, manifest_child, manifest_layer, tag
 from pier_registry.metadata.session import Transaction
 
 
@@ -32,16 +32,25 @@ def miscounts(tx: Transaction) -> list[Miscount]:
 
 
 def unheld(tx: Transaction) -> dict[str, list[int]]:
-    """Row ids by table of what nobody holds; a lease may still protect it."""
+    """Row ids by table of what nobody holds and no lease names; an ended lease is the reclaimer's to work off."""
     return {
-        table.name: list(tx.run(select(table.c.id).where(table.c.cnt == 0)).scalars())
+        table.name: list(tx.run(select(table.c.id).where(table.c.cnt == 0, ~_leased(table))).scalars())
         for table in (manifest, image, layer)
     }
 
 
 def repair(tx: Transaction, wrong: Miscount) -> None:
-    table = {"manifest": manifest, "image": image, "layer": layer}[wrong.table]
-    tx.run(update(table).where(table.c.id == wrong.id).values(cnt=wrong.counted))
+    """Set the count to what the edges say now, under the row's lock: both may have changed since it was found."""
+    table, counted = next((table, counted) for table, _, counted in _truths() if table.name == wrong.table)
+    this = table.c.id == wrong.id
+    tx.run(select(table.c.id).where(this).with_for_update()).all()
+    now = tx.run(select(counted).select_from(table).where(this)).scalar_one_or_none()
+    if now is not None:
+        tx.run(update(table).where(this).values(cnt=now))
+
+
+def _leased(table: Table) -> ColumnElement[bool]:
+    return exists().where(lease.c.kind == table.name, lease.c.object_id == table.c.id)
 
 
 def _truths() -> list[tuple[Table, ColumnElement[str], ColumnElement[int]]]:

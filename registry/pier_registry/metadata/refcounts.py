@@ -88,7 +88,8 @@ def take(
 def release(
     tx: Transaction, *, manifests: Collection[int] = (), images: Collection[int] = (), layers: Collection[int] = ()
 ) -> Released:
-    """One direct holder less for each, and everything that now nobody holds, gone."""
+    """One direct holder less for each, as often as it is named, and everything that now nobody holds, gone."""
+    lock_images(tx, images)
     _lower(tx, manifest, Counter(manifests))
     _lower(tx, image, Counter(images))
     _lower(tx, layer, Counter(layers))
@@ -123,6 +124,8 @@ def unneeded(tx: Transaction, arrival: Arrival) -> GoneLayer:
 
 def lock_images(tx: Transaction, row_ids: Collection[int]) -> None:
     """Lock these images and all their ancestors in the one order that everybody uses."""
+    if not row_ids:
+        return
     ids = [known.id for known in images.chain(tx, row_ids)]
     tx.run(select(image.c.id).where(image.c.id.in_(ids)).order_by(image.c.id.desc()).with_for_update()).all()
 
@@ -230,8 +233,9 @@ def _reap_layers(tx: Transaction, candidates: Collection[int], released: Release
     ids = sorted(set(candidates) | set(loosened.gone) | set(loosened.kept))
     if not ids:
         return
+    tx.run(select(layer.c.id).where(layer.c.id.in_(ids)).order_by(layer.c.id).with_for_update()).all()
     _lower(tx, layer, loosened.gone)
-    rows = tx.run(select(layer).where(layer.c.id.in_(ids)).order_by(layer.c.id).with_for_update()).all()
+    rows = tx.run(select(layer).where(layer.c.id.in_(ids)).order_by(layer.c.id)).all()
     held = leases.holding(tx, "layer", ids)
     dead = []
     for row in rows:

@@ -31,6 +31,8 @@ RETRY_FOR: Final = 10.0
 _TRY_AGAIN: Final = frozenset({1213, 1205, 1020, 1062})
 _FULL: Final = frozenset({1021, 1114, 3675})
 _NO_TABLE: Final = frozenset({1146, 1054})
+# A CHECK of the schema refused a row, which drivers report like a lost server.
+_BROKEN_RULE: Final = frozenset({3819, 4025})
 _LOCK_WAIT: Final = 5
 
 
@@ -77,10 +79,9 @@ class Metadata:
     def read(self, work: Callable[[Transaction], Result]) -> Result:
         """Run `work` on one snapshot (SQLite) or on committed rows; never takes a write lock.
 
-        Raises Unavailable when the database does not answer.
+        `work` may run more than once, as in `write`. Raises Busy, Unavailable.
         """
-        with _translated(), self.engine.connect() as connection, connection.begin():
-            return work(Transaction(connection))
+        return self._settled(lambda: self._look(work))
 
     def write(self, work: Callable[[Transaction], Result], *, preview: bool = False) -> Result:
         """Run `work` and commit; a preview is rolled back instead, and so cannot disagree with the act.
@@ -88,17 +89,24 @@ class Metadata:
         `work` runs again, whole, on deadlock, lock time-out or a stale snapshot until 10 s have passed: it must do
         nothing but database work. Raises Busy, DiskFull, Unavailable; nothing is changed then.
         """
+        return self._settled(lambda: self._once(work, preview))
+
+    def _settled(self, attempt: Callable[[], Result]) -> Result:
         deadline = time.monotonic() + RETRY_FOR
         pause = 0.01
         while True:
             try:
                 with _translated():
-                    return self._once(work, preview)
+                    return attempt()
             except _Again:
                 if time.monotonic() > deadline:
                     raise errors.Busy("the database is busy: try again") from None
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  jitter
             pause = min(pause * 2, 0.2)
+
+    def _look(self, work: Callable[[Transaction], Result]) -> Result:
+        with self.engine.connect() as connection, connection.begin():
+            return work(Transaction(connection))
 
     def _once(self, work: Callable[[Transaction], Result], preview: bool) -> Result:
         with self._writing() as connection, connection.begin() as transaction:
@@ -163,7 +171,8 @@ def _meaning(error: DBAPIError) -> Exception:
         return errors.SchemaMismatch("the database's schema is not up to date: run `pier migrate`")
     if code in _FULL:
         return errors.DiskFull("the database's disk is full: free space on it")
-    if isinstance(error, OperationalError) or error.connection_invalidated:
+    lost = isinstance(error, OperationalError) and code not in _BROKEN_RULE
+    if lost or error.connection_invalidated:
         return errors.Unavailable("the database does not answer: try again in a moment")
     return error
 

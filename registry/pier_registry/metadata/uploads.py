@@ -65,8 +65,10 @@ def remove_pending(tx: Transaction, pending_id: int) -> None:
 
 
 def begin(tx: Transaction, uuid: str, user: str, pending_id: int) -> None:
+    """The caller has locked the pending image."""
     times = {"started": tx.now, "touched": tx.now}
     tx.run(upload.insert().values(uuid=uuid, user=user, pending_id=pending_id, **times))
+    tx.run(update(pending_image).where(pending_image.c.id == pending_id).values(touched=tx.now))
 
 
 def complete(tx: Transaction, uuid: str, size: int, digest: Digest, payload: Digest, inflated: Digest | None) -> bool:
@@ -81,9 +83,9 @@ def complete(tx: Transaction, uuid: str, size: int, digest: Digest, payload: Dig
     return tx.run(update(upload).where(upload.c.uuid == uuid).values(values)).rowcount > 0
 
 
-def of_pending(tx: Transaction, pending_id: int) -> list[Upload]:
-    rows = tx.run(select(upload).where(upload.c.pending_id == pending_id).order_by(upload.c.id).with_for_update())
-    return [_upload(row) for row in rows]
+def of_pending(tx: Transaction, pending_id: int, *, lock: bool = False) -> list[Upload]:
+    statement = select(upload).where(upload.c.pending_id == pending_id).order_by(upload.c.id)
+    return [_upload(row) for row in tx.run(statement.with_for_update() if lock else statement)]
 
 
 def touch(tx: Transaction, uuid: str) -> None:
@@ -105,7 +107,7 @@ def discard(tx: Transaction, dropped: Upload) -> list[int]:
 
 
 def drop_uploads(tx: Transaction, pending_id: int) -> None:
-    for dropped in of_pending(tx, pending_id):
+    for dropped in of_pending(tx, pending_id, lock=True):
         discard(tx, dropped)
 
 
@@ -117,7 +119,7 @@ def drop_idle(tx: Transaction, before: int, count: int) -> int:
         discard(tx, dropped)
     busy = select(upload.c.pending_id).where(upload.c.pending_id.is_not(None))
     waiting = select(pending_image.c.id).where(pending_image.c.touched < before, pending_image.c.id.not_in(busy))
-    ids = list(tx.run(waiting.order_by(pending_image.c.id).limit(count)).scalars())
+    ids = list(tx.run(waiting.order_by(pending_image.c.id).limit(count).with_for_update()).scalars())
     tx.run(delete(pending_image).where(pending_image.c.id.in_(ids)))
     return len(idle) + len(ids)
 

@@ -84,7 +84,11 @@ KEPT = (
 )
 
 SENTENCES = (
-    ("malformed", 400, "the request is malformed, or one of its headers is longer than 16 kB: mend it and send it again"),
+    (
+        "malformed",
+        400,
+        "the request is malformed, or one of its headers is longer than 16 kB: mend it and send it again",
+    ),
     ("login", 401, "Requires authorization"),
     ("nothing", 404, "there is nothing at this address"),
     ("image", 404, "Image not found"),

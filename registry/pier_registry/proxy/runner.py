@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import select
 import signal
 import socket
 import subprocess
@@ -42,6 +44,7 @@ def run(settings: Settings) -> int:
     relay = threading.Thread(target=relay_lines, args=(nginx.stdout, sys.stdout.buffer), daemon=True)
     relay.start()
     stopped = _watch(door, nginx, signals)
+    child.kill(nginx)  # workers of a master that was killed would go on, and hold the port
     relay.join(timeout=2)
     return _ended(nginx.returncode, stopped)
 
@@ -67,22 +70,29 @@ def _ended(code: int, stopped: bool) -> int:
 
 
 class Signals:
-    """SIGTERM and SIGINT as something to wait for."""
+    """SIGTERM and SIGINT as something to wait for, through a pipe: a handler may take no lock."""
 
     def __init__(self) -> None:
-        self._came = threading.Event()
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._write, False)
 
     @classmethod
     def caught(cls) -> Signals:
         signals = cls()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: signals._came.set())
+            signal.signal(number, signals._note)
         return signals
 
     def wait(self, timeout: float) -> bool:
-        came = self._came.wait(timeout)
-        self._came.clear()
-        return came
+        """Whether one came; several at once are one."""
+        ready, _, _ = select.select([self._read], [], [], timeout)
+        if ready:
+            os.read(self._read, 4096)
+        return bool(ready)
+
+    def _note(self, *_: object) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._write, b"!")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from tests.parts.database import DatabaseServer
-from tests.registry.counting.pushing import Client
 
 from pier_registry.actions.registry import Registry
 from pier_registry.app import open_registry
 from pier_registry.metadata import migrate, schema
 from pier_registry.metadata.session import Metadata, Transaction
 from pier_registry.settings import Settings
+from tests.parts.database import DatabaseServer
+from tests.registry.counting.pushing import Client
 
 DATABASES: Final = ("sqlite", "mariadb")
 _NUMBERS: Final = count(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time as clock
 from typing import Final
 
 from sqlalchemy import update
@@ -51,3 +52,8 @@ def everything(registry: Registry) -> None:
     for _ in range(3):  # leases, then what they held, then the files of both
         time(registry, 2 * DAY)
         reclaim.work_off(registry)
+
+
+def wait(seconds: float) -> None:
+    """Time that really passes."""
+    clock.sleep(seconds)

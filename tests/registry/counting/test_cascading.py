@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from tests.registry.counting import truth
-from tests.registry.counting.conftest import Place
-from tests.registry.counting.pushing import Client, chain, content, image, size
 
 from pier_registry import errors
 from pier_registry.actions import reclaim
 from pier_registry.actions.registry import Registry
+from tests.registry.counting import truth
+from tests.registry.counting.conftest import Place
+from tests.registry.counting.pushing import Client, chain, content, image, size
 
 
 @pytest.mark.parametrize("place", ["sqlite", "mariadb", "mysql"], indirect=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from tests.registry.counting import truth
-from tests.registry.counting.conftest import Place
-from tests.registry.counting.pushing import Client, chain, content, image, size
 
 from pier_registry import errors
 from pier_registry.actions.registry import Registry
+from tests.registry.counting import truth
+from tests.registry.counting.conftest import Place
+from tests.registry.counting.planting import plant
+from tests.registry.counting.pushing import Client, chain, content, image, size
 
 
 @pytest.mark.parametrize("place", ["sqlite", "mariadb", "mysql"], indirect=True)
@@ -121,7 +122,12 @@ def test_an_image_whose_parent_is_not_complete_cannot_be_completed(registry: Reg
 
 def test_a_full_chain_is_taken_and_one_more_image_is_refused(registry: Registry, alice: Client) -> None:
     top = chain(*(f"layer {number}" for number in range(registry.settings.max_chain)))
-    alice.push("team/app", "deep", top)
+    plant(registry, "team/parent", {"latest": top.chain[1]})
+    alice.begin("team/app", top)
+    alice.send(top)
+    alice.tag("team/app", "deep", top)
+    alice.end("team/app")
+    alice.delete("team/parent", "latest")
     with pytest.raises(errors.LimitExceeded, match="PIER_MAX_CHAIN"):
         alice.send_json(image("one more", top))
     assert alice.delete("team/app", "deep").freed_bytes == size(*top.chain)

@@ -91,7 +91,12 @@ def is_at_rest(registry: Registry) -> None:
     found = rows(registry)
     wrong = problems(registry)
     wrong += [f"left: {table} {row}" for table in ("lease", "upload", "outbox") for row in found.of(table)]
-    wrong += [f"unheld: {table} {row}" for table in ("manifest", "image", "layer") for row in found.of(table) if not row["cnt"]]
+    wrong += [
+        f"unheld: {table} {row}"
+        for table in ("manifest", "image", "layer")
+        for row in found.of(table)
+        if not row["cnt"]
+    ]
     wrong += [f"hidden: {row}" for row in found.of("repository") if row["name"].startswith("#")]
     wrong += [f"stray upload: {path}" for path in files(registry, "uploads")]
     if files(registry) != _stored(found):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+
 from tests.registry.frontdoor.door import LOGIN, Door
 
 

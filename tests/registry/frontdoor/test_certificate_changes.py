@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.registry.frontdoor.door import Door, opened, read_all, until
 
 from pier_registry import pki
+from tests.registry.frontdoor.door import Door, opened, read_all, until
 
 LARGE = os.urandom(1 << 20) * 48
 GET_LARGE = b"GET /v1/file/large HTTP/1.1\r\nHost: x\r\nAuthorization: x\r\nConnection: close\r\n\r\n"
@@ -152,6 +152,7 @@ def test_a_runner_whose_nginx_dies_ends_with_an_error(own_door: Door) -> None:
     os.kill(nginx, signal.SIGKILL)
     assert own_door.proxy.wait(10) == 1
     assert "nginx ended by itself" in own_door.log.read_text()
+    until(lambda: not own_door.listens(), "its workers are gone, too", 10)
 
 
 @pytest.mark.parametrize("name", ["a b", "ümlaut", "it's;{}#"])

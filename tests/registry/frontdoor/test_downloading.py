@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.registry.frontdoor.door import LOGIN, Door
 
 CONTENT = b"hello layers"

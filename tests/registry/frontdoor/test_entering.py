@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.registry.frontdoor.door import LOGIN, Door, opened
 
 from pier_registry.proxy.configuration import STRIPPED
+from tests.registry.frontdoor.door import LOGIN, Door, opened
 
 NOTHING = {"error": "there is nothing at this address"}
 

@@ -7,6 +7,7 @@ import json
 import time
 
 import pytest
+
 from tests.registry.frontdoor.door import Door, read_all
 
 PUT = b"PUT /v1/upload HTTP/1.1\r\nHost: x\r\nAuthorization: x\r\n"

@@ -8,6 +8,7 @@ import socket
 import ssl
 
 import pytest
+
 from tests.registry.frontdoor.door import Door, answer
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 
 import pytest
+
 from tests.registry.frontdoor.door import LOGIN, Door, read_all, until
 
 HEAD = b"PUT /v1/upload HTTP/1.1\r\nHost: x\r\nAuthorization: x\r\nConnection: close\r\n"

@@ -8,7 +8,9 @@ from typing import Final
 
 import httpx
 import pytest
+from flask import Flask
 from tests.parts.registry import Running
+from tests.registry.protocol import routes
 from tests.registry.protocol.doors import DOORS, opened
 from tests.registry.protocol.pushing import AGENT
 
@@ -31,3 +33,8 @@ def admin(door: Running) -> httpx.Client:
 def name() -> str:
     """A repository that nobody used yet."""
     return f"team{next(_NUMBERS)}/app"
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    return routes.wired(tmp_path_factory.mktemp("app"))

@@ -132,7 +132,7 @@ def test_what_an_agent_does_not_tell_is_not_made_up(admin: httpx.Client, name: s
     assert list(admin.get(f"/v1/repositories/{name}/tags/1/json").json()) == ["last_update"]
 
 
-@pytest.mark.parametrize("agent", ["docker/" + "x" * 3000, "/" * 2000, "docker/(os/linux", "os/\x7f", "a" * 5000])
+@pytest.mark.parametrize("agent", ["docker/" + "x" * 3000, "/" * 2000, "docker/(os/linux", "a" * 5000])
 def test_an_odd_agent_is_no_obstacle(admin: httpx.Client, name: str, agent: str) -> None:
     top = pushed(admin, name, "1")[0]
     assert put_tag(admin, name, "2", top.id, agent=agent).status_code == 200

@@ -1,0 +1,162 @@
+"""The documents agree with each other and with what they describe."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import fields
+from itertools import pairwise
+
+import pytest
+from flask import Flask
+
+from pier_registry import errors
+from pier_registry.proxy import configuration
+from pier_registry.settings import Settings, table
+from tests.house.pages import PACKAGE, ROOT, Page, page, pages
+
+_SETTING = re.compile(r"\bPIER_[A-Z0-9_]*[A-Z0-9]\b")
+_METRIC = re.compile(r"\bpier_[a-z_]+\b")
+
+
+def test_the_settings_page_holds_exactly_the_generated_table() -> None:
+    lines = page("docs/settings.md").text.splitlines()
+    assert "\n".join(line for line in lines if line.startswith("|")) == table()
+
+
+@pytest.mark.parametrize("name", [one.name for one in pages()])
+def test_every_setting_that_is_named_exists(name: str) -> None:
+    known = {f"PIER_{field.name.upper()}" for field in fields(Settings)} | {"PIER_CONFIG"}
+    assert set(_SETTING.findall(page(name).text)) <= known
+
+
+def test_the_settings_file_in_the_manual_is_one(tmp_path_factory: pytest.TempPathFactory) -> None:
+    file = tmp_path_factory.mktemp("settings") / "pier.yaml"
+    (example,) = page("docs/settings.md").blocks("yaml")
+    file.write_text(example)
+    assert Settings.load({"PIER_CONFIG": str(file)}).trusted_proxies == ("10.0.0.0/8",)
+
+
+@pytest.mark.parametrize("name", [one.name for one in pages()])
+def test_every_link_within_the_tree_leads_somewhere(name: str) -> None:
+    here = page(name)
+    inner = [link for link in here.links() if "://" not in link]
+    assert [link for link in inner if not _leads_somewhere(here, link)] == []
+
+
+def _leads_somewhere(here: Page, link: str) -> bool:
+    path, _, anchor = link.partition("#")
+    target = (here.folder / path).resolve() if path else ROOT / here.name
+    if not target.is_file():
+        return False
+    return not anchor or anchor in page(target.relative_to(ROOT).as_posix()).anchors()
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    reached, waiting = set(), ["README.md"]
+    while waiting:
+        name = waiting.pop()
+        if name in reached or not name.endswith(".md"):
+            continue
+        reached.add(name)
+        here = page(name)
+        waiting += [_name(here, link) for link in here.links() if "://" not in link]
+    assert {one.name for one in pages()} - reached <= {"CHANGELOG.md", "SECURITY.md"}
+
+
+def _name(here: Page, link: str) -> str:
+    target = (here.folder / link.partition("#")[0]).resolve()
+    return target.relative_to(ROOT).as_posix() if target != here.folder else here.name
+
+
+def _refusals() -> list[tuple[str, int, str]]:
+    rows = [row for row in page("docs/v1.md").rows() if len(row) == 3 and hasattr(errors, row[0])]
+    return [(name, int(status), text.strip("` ")) for name, status, text in rows]
+
+
+def test_the_refusals_of_v1_have_the_statuses_of_their_errors() -> None:
+    told = _refusals()
+    assert len(told) > 30
+    assert [row for row in told if getattr(errors, row[0]).status != row[1]] == []
+
+
+@pytest.mark.parametrize("text", sorted({text for _, _, text in _refusals()}))
+def test_a_refusal_of_v1_is_worded_as_in_the_code(text: str) -> None:
+    parts = [part.strip() for part in text.split("…") if part.strip()]
+    assert [part for part in parts if not any(part in constant for constant in _texts())] == []
+
+
+def _texts() -> set[str]:
+    """Every string of the package, each constant part of an f-string for itself."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")]
+    constants = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    return {node.value for node in constants if isinstance(node.value, str)}
+
+
+def test_every_error_that_v1_can_answer_is_in_its_manual() -> None:
+    told = {name for name, _, _ in _refusals()}
+    elsewhere = {"DigestInvalid", "LayerUnknown", "SchemaMismatch", "Misconfigured", "PierError"}
+    classes = {
+        value for value in vars(errors).values() if isinstance(value, type) and value.__module__ == errors.__name__
+    }
+    concrete = {one.__name__ for one in classes if not one.__subclasses__()}
+    assert concrete - elsewhere <= told
+
+
+def test_the_manual_names_exactly_the_metrics_that_are_told(app: Flask) -> None:
+    told = app.test_client().get("/metrics", headers={"X-Pier-Private": "1"}).text
+    shown = {line.split("{")[0].split()[0] for line in told.splitlines() if not line.startswith("#")}
+    named = {name for span in page("docs/operate.md").spans() for name in _METRIC.findall(span)}
+    assert named == shown
+
+
+def test_the_manual_names_exactly_the_fields_of_the_access_log() -> None:
+    template = (PACKAGE / "proxy" / "nginx.conf.j2").read_text(encoding="utf-8")
+    logged = re.findall(r'"(\w+)":', template[template.index("log_format") : template.index("access_log /dev")])
+    text = page("docs/operate.md").text
+    table_of_fields = text[text.index("| field |") : text.index("Who deleted")]
+    named = re.findall(
+        r"`(\w+)`", "\n".join(line.split("|")[1] for line in table_of_fields.splitlines() if "|" in line)
+    )
+    assert sorted(named) == sorted(logged)
+
+
+def test_the_manual_explains_every_kind_of_finding() -> None:
+    source = (PACKAGE / "actions" / "fsck.py").read_text(encoding="utf-8")
+    text = page("docs/operate.md").text
+    told = re.findall(r"^\| `(\w+)` \|", text[text.index("| kind |") : text.index("## Backup")], re.MULTILINE)
+    assert set(told) == set(re.findall(r'report\.add\("(\w+)"', source))
+
+
+def test_the_manual_names_exactly_the_tables() -> None:
+    source = (PACKAGE / "metadata" / "schema.py").read_text(encoding="utf-8")
+    made = set(re.findall(r'^\w+ = (?:_table|Table)\(\s*"(\w+)"', source, re.MULTILINE))
+    text = page("docs/layout.md").text
+    rows = [line.split("|")[1] for line in text[text.index("| table |") :].splitlines() if line.startswith("| `")]
+    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == made | {"alembic_version"}
+
+
+def test_the_sentences_of_the_front_door_match_the_registrys() -> None:
+    by_name = {name: (status, sentence) for name, status, sentence in configuration.SENTENCES}
+    assert by_name["login"] == (401, errors.Unauthorized().v1_text)
+    assert by_name["image"] == (404, errors.ImageUnknown().v1_text)
+    assert by_name["nothing"] == (404, errors.RouteUnknown().v1_text)
+
+
+def test_each_dependency_is_argued_in_one_line() -> None:
+    rows = page("docs/design/20261124-dependencies.md").rows()
+    argued = [row[0] for row in rows if row[0] != "package"]
+    wanted = [
+        line.strip()
+        for kind in ("registry", "development")
+        for line in (ROOT / "requirements" / f"{kind}.in").read_text(encoding="utf-8").splitlines()
+        if line.strip() and not line.startswith(("#", "-r"))
+    ]
+    assert argued == wanted
+
+
+def test_headings_do_not_skip_a_level() -> None:
+    for one in pages():
+        levels = [len(marks) for marks in re.findall(r"^(#+) ", one.prose, re.MULTILINE)]
+        assert levels[0] == 1, one.name
+        assert all(after - before <= 1 for before, after in pairwise(levels)), one.name

@@ -1,0 +1,125 @@
+"""`make run`, started and stopped as in the README."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.house.pages import ROOT
+from tests.parts.registry import free_port
+
+
+@dataclass(slots=True)
+class Started:
+    """A terminal with `make run` in it; `said` is what it printed until it was ready."""
+
+    process: subprocess.Popen[str]
+    data: Path
+    port: int
+    said: str = ""
+
+    def read_until_ready(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.said += line
+            if line.strip() == "Pier is ready":
+                return
+        raise AssertionError(f"make run ended:\n{self.said}")
+
+    def told(self, what: str) -> str:
+        """What stands beside a word of the card."""
+        found = re.search(rf"^ {what} +(\S.*?) *$", self.said, re.MULTILINE)
+        assert found, self.said
+        return found[1]
+
+    def pier(self) -> int:
+        """The process that make waits for."""
+        make = self.process.pid
+        children = Path(f"/proc/{make}/task/{make}/children").read_text().split()
+        assert len(children) == 1
+        return int(children[0])
+
+    def ended(self) -> int:
+        code = self.process.wait(timeout=30)
+        assert self.process.stdout is not None
+        self.said += self.process.stdout.read()
+        return code
+
+
+@pytest.fixture
+def started() -> Iterator[Started]:
+    folder = Path(tempfile.mkdtemp(prefix="pier-"))
+    port, health_port = free_port(), free_port()
+    given = {"PIER_DATA": str(folder / ".pier"), "PIER_PORT": str(port), "PIER_HEALTH_PORT": str(health_port)}
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("PIER_", "MAKE", "MFLAGS"))}
+    process = subprocess.Popen(
+        ["make", "run"],
+        cwd=ROOT,
+        env=inherited | given | {"PIER_HOST": "127.0.0.1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        running = Started(process, folder / ".pier", port)
+        running.read_until_ready()
+        yield running
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+        shutil.rmtree(folder)
+
+
+def test_it_tells_address_user_password_and_ca(started: Started) -> None:
+    assert started.told("registry") == f"https://localhost:{started.port}"
+    assert started.told("user") == "admin"
+    password = Path(started.told("password").removeprefix("in "))
+    assert password.stat().st_mode & 0o777 == 0o600
+    assert Path(started.told("CA")).read_text().startswith("-----BEGIN CERTIFICATE-----")
+
+
+def test_what_it_tells_lets_a_user_in(started: Started) -> None:
+    password = Path(started.told("password").removeprefix("in ")).read_text().strip()
+    command = ["curl", "-fsS", "--cacert", started.told("CA"), "-u", f"admin:{password}"]
+    address = started.told("registry") + "/v1/users/"
+    done = subprocess.run([*command, address], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == '"OK"'
+
+
+def test_it_shows_lines_to_try(started: Started) -> None:
+    host = f"localhost:{started.port}"
+    assert f"docker login --username admin {host}" in started.said
+    assert f"docker push {host}/" in started.said
+    assert f"/etc/docker/certs.d/{host}/ca.crt" in started.said
+
+
+def test_an_interrupt_ends_it_with_code_0(started: Started) -> None:
+    os.kill(started.pier(), signal.SIGINT)
+    assert started.ended() == 0
+    assert "Traceback" not in started.said
+
+
+def test_ctrl_c_in_the_terminal_leaves_nothing_running(started: Started) -> None:
+    """The terminal interrupts make as well, which waits for the registry to end and then ends by the signal itself."""
+    front_door = int((started.data / "run" / "nginx.pid").read_text())
+    os.killpg(started.process.pid, signal.SIGINT)
+    started.ended()
+    assert "Traceback" not in started.said
+    assert not Path(f"/proc/{front_door}").exists()
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", started.port)) != 0
