@@ -111,8 +111,7 @@ def running() -> Iterator[Client]:
         try:
             yield Client(process.stdin, process.stdout)
         finally:
-            process.stdin.close()
-            process.wait(timeout=10)
+            process.kill()
 
 
 def _built() -> Path:

@@ -18,15 +18,11 @@ _KINDS: Final = ("gunicorn worker", "nginx worker")
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """Growth over what each worker held after a small push and pull; judged is the worst worker of all rounds."""
-    small, large = (Image.of(layers.layer(size)) for size in (layers.MIB, _SIZE))
+    """Growth over what each worker held when the registry had just started; judged is the worst of all rounds."""
+    large = Image.of(layers.layer(_SIZE))
     grown: dict[tuple[str, str], list[float]] = {}
     with serving(bench, "memory") as running:
         here = door(running)
-        for _ in range(4):  # every worker gets its imports and connections before the count begins
-            images.push(bench.client, here, small)
-            images.pull(bench.client, here, small)
-            images.delete(bench.client, here)
         watched = _watched(running.process.pid if running.process else 0)
         before = {worker.pid: processes.anonymous(worker.pid) for worker in watched}
         for _ in range(bench.rounds):

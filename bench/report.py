@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,13 +55,10 @@ class Report:
         table = Table(title=title, title_justify="left")
         for heading in ("what", "Pier", "beside", "its figure", "ratio", "bound"):
             table.add_column(heading, overflow="fold", justify="right" if heading in _NUMBERS else "left")
-        for row in self.rows:
-            table.add_row(*_cells(row), style="bold red" if row.fails else "", end_section=self._ends(row))
+        for row, below in zip_longest(self.rows, self.rows[1:]):
+            ends = below is not None and below.measurement != row.measurement
+            table.add_row(*_cells(row), style="bold red" if row.fails else "", end_section=ends)
         return table
-
-    def _ends(self, row: Row) -> bool:
-        at = self.rows.index(row)
-        return at + 1 < len(self.rows) and self.rows[at + 1].measurement != row.measurement
 
     def _remarks(self) -> list[str]:
         machine = self.machine

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import fields
+from functools import cache
 from itertools import pairwise
 
 import pytest
@@ -86,6 +87,7 @@ def test_a_refusal_of_v1_is_worded_as_in_the_code(text: str) -> None:
     assert [part for part in parts if not any(part in constant for constant in _texts())] == []
 
 
+@cache
 def _texts() -> set[str]:
     """Every string of the package, each constant part of an f-string for itself."""
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")]

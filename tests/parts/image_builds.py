@@ -69,7 +69,14 @@ def _build(draft: Path) -> None:
 
 def _contents() -> dict[str, list[str]]:
     chain = [f"chain:{number}" for number in range(1, _CHAIN + 1)]
-    return {"base": [BASE], "large": ["large:1"], "app": ["app:1"], "app-next": ["app:2"], "small": ["small:1"], "chain": chain}
+    return {
+        "base": [BASE],
+        "large": ["large:1"],
+        "app": ["app:1"],
+        "app-next": ["app:2"],
+        "small": ["small:1"],
+        "chain": chain,
+    }
 
 
 def _build_all(engine: DockerEngine, context: Path) -> None:

@@ -163,7 +163,7 @@ def _meaning(error: DBAPIError) -> Exception:
     """What a driver's error means to us; the error itself when it means a fault of ours."""
     cause = error.orig
     if isinstance(cause, sqlite3.Error):
-        return _sqlite_meaning(cause)
+        return _sqlite_meaning(cause) or error
     code = cause.args[0] if cause is not None and cause.args else None
     if code in _TRY_AGAIN:
         return _Again()
@@ -177,7 +177,7 @@ def _meaning(error: DBAPIError) -> Exception:
     return error
 
 
-def _sqlite_meaning(cause: sqlite3.Error) -> Exception:
+def _sqlite_meaning(cause: sqlite3.Error) -> Exception | None:
     code = getattr(cause, "sqlite_errorcode", 0)
     if code == sqlite3.SQLITE_CONSTRAINT_UNIQUE or code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return _Again()
@@ -186,7 +186,7 @@ def _sqlite_meaning(cause: sqlite3.Error) -> Exception:
         return errors.DiskFull()
     if code & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR):
         return errors.Unavailable(f"the database cannot be used: {cause}")
-    return cause
+    return None
 
 
 _SQLITE_NO_ROOM = frozenset(

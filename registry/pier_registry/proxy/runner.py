@@ -182,7 +182,6 @@ def check_port(setting: str, host: str, port: int) -> None:
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-            probe.listen(1)
     except OSError as wrong:
         raise Misconfigured(
             f"port {port} on {host} cannot be listened on ({wrong.strerror or wrong}): "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -15,6 +17,7 @@ from pier_registry.storage.base import Readable
 
 SMALL: Final = 1 << 20
 _DRAINED: Final = 8 << 20
+_PATIENCE: Final = 1.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,23 @@ def json_value() -> Any:
 
 
 def drain() -> None:
-    """Read what is left of a refused body, within reason: a client that still sends would miss the answer."""
+    """Read what is left of a refused body, within reason: a client that still sends would miss the answer.
+
+    A slow one must not keep a thread for it: after a second no more of it is awaited.
+    """
+    if not request.content_length and "Transfer-Encoding" not in request.headers:
+        return
+    patience = threading.Timer(_PATIENCE, _deafen, [request.environ.get("gunicorn.socket")])
+    patience.start()
     left = _DRAINED
     with suppress(errors.Invalid):
         while left > 0 and (piece := stream().read(min(left, SMALL))):
             left -= len(piece)
+    patience.cancel()
+
+
+def _deafen(connection: socket.socket | None) -> None:
+    """What reads from it finds the end; it can still be answered. TLS's own shutdown would forbid that."""
+    if connection is not None:
+        with suppress(OSError):
+            socket.socket.shutdown(connection, socket.SHUT_RD)

@@ -7,11 +7,11 @@ import stat
 from pathlib import Path
 
 import pytest
-from tests.registry.access.door import Door, line
 
 from pier_registry import errors
 from pier_registry.settings import Settings
 from pier_registry.web import bootstrap
+from tests.registry.access.door import Door, line
 
 
 def ensure(data: Path, password: str = "") -> Path | None:

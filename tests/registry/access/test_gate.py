@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from flask import Flask, Response
 from flask.testing import FlaskClient
-from tests.registry.access.door import basic, line
 
 from pier_registry import errors
 from pier_registry.settings import Settings
@@ -18,6 +17,7 @@ from pier_registry.web.rights import Rights
 from pier_registry.web.throttle import Throttle
 from pier_registry.web.users import Users
 from pier_registry.web.verdicts import Verdicts
+from tests.registry.access.door import basic, line
 
 ALICE = {"Authorization": basic("alice", "wonderland")}
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.registry.access.door import swap
 
 from pier_registry import errors
 from pier_registry.web.rights import Rights, User, Verb
+from tests.registry.access.door import swap
 
 VERBS: tuple[Verb, ...] = ("pull", "push", "delete", "delete-repository", "admin")
 ALICE, BOB, ADMIN = User("alice"), User("bob"), User("admin")

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.registry.access.door import Door, basic, line
 
 from pier_registry.web.auth import User
+from tests.registry.access.door import Door, basic, line
 
 
 def raw(text: bytes) -> str:

@@ -6,9 +6,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.registry.access.door import AWAY, HOME, Clock, Door, line, together
 
 from pier_registry.web.verdicts import Flights, Verdicts
+from tests.registry.access.door import AWAY, HOME, Clock, Door, line, together
 
 
 def test_a_good_password_is_asked_once_in_a_minute(door: Door) -> None:

@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.registry.access.door import AWAY, HOME, Clock, Door, basic, line, together
 
 from pier_registry import errors
 from pier_registry.web.throttle import Throttle
+from tests.registry.access.door import AWAY, HOME, Clock, Door, basic, line, together
 
 
 @pytest.fixture

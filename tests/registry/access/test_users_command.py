@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner, Result
-from tests.registry.access.door import Door, line
 
 from pier_registry import errors
 from pier_registry.cli.users import users
 from pier_registry.web.rights import Rights, User
+from tests.registry.access.door import Door, line
 
 PROGRAM = [sys.executable, "-c", "from pier_registry.cli.users import users; users()"]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import bcrypt
 import pytest
-from tests.registry.access.door import Door, line
 
 from pier_registry import errors
 from pier_registry.web import bootstrap, users
 from pier_registry.web.users import Users
+from tests.registry.access.door import Door, line
 
 HASH = bcrypt.hashpw(b"secret", bcrypt.gensalt(4))
 

@@ -9,7 +9,7 @@ from pier_registry.actions.registry import Registry
 from pier_registry.metadata import images, layers, refcounts, repositories, tags
 from pier_registry.metadata.layers import Arrival
 from pier_registry.metadata.session import Transaction
-from pier_registry.names import Digest, TagName, layer_path
+from pier_registry.names import Digest, ImageId, TagName, layer_path
 from tests.registry.counting.pushing import Image, repository
 
 
@@ -47,5 +47,4 @@ def _planted(tx: Transaction, top: Image, files: Mapping[bytes, str]) -> images.
 
 
 def _arrival(layer: bytes, generation: str) -> Arrival:
-    digest = Image(id=b"", json=b"", layer=layer).digest  # type: ignore[arg-type]  only its bytes matter
-    return Arrival(digest, len(layer), generation, None)
+    return Arrival(Image(ImageId(""), b"", layer).digest, len(layer), generation, None)

@@ -58,9 +58,10 @@ def test_a_preview_changes_nothing(registry: Registry, alice: Client) -> None:
 def test_a_preview_needs_the_right_to_delete(alice: Client, registry: Registry) -> None:
     alice.push("team/app", "latest", image("top"))
     reader = Client(registry, "reader", pushes="")
-    for asked in (lambda: reader.preview("team/app", "latest"), lambda: reader.preview_repository("team/app")):
-        with pytest.raises(errors.Denied):
-            asked()
+    with pytest.raises(errors.Denied):
+        reader.preview("team/app", "latest")
+    with pytest.raises(errors.Denied):
+        reader.preview_repository("team/app")
 
 
 def test_a_receipt_names_what_went(alice: Client) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from tests.registry.storage.bodies import GIB
 
 from pier_registry.storage.base import Storage
 from pier_registry.storage.filesystem import FileSystem
+from tests.registry.storage.bodies import GIB
 
 SMALL = 32 << 20
 FILES = 500

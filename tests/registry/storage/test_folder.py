@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.registry.storage.bodies import GIB, MIB, sha256, whole
 
 from pier_registry.errors import Misconfigured
 from pier_registry.names import Digest, layer_path
 from pier_registry.storage.filesystem import FileSystem
+from tests.registry.storage.bodies import GIB, MIB, sha256, whole
 
 NOBODY = 65534
 UPLOAD = "33333333-0000-4000-8000-000000000003"

@@ -11,12 +11,12 @@ from itertools import repeat
 from pathlib import Path
 
 import pytest
-from tests.registry.storage import bodies
-from tests.registry.storage.bodies import GIB, MIB, whole
-from tests.registry.storage.conftest import FILES, SMALL
 
 from pier_registry.errors import DiskFull
 from pier_registry.storage.filesystem import FileSystem
+from tests.registry.storage import bodies
+from tests.registry.storage.bodies import GIB, MIB, whole
+from tests.registry.storage.conftest import FILES, SMALL
 
 UPLOAD = "44444444-0000-4000-8000-000000000004"
 RESERVE = 4 * MIB

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.registry.storage import bodies
-from tests.registry.storage.bodies import GIB, MIB, sha256
 
 from pier_registry.names import Digest
 from pier_registry.storage.base import Received
 from pier_registry.storage.hashing import Digester
+from tests.registry.storage import bodies
+from tests.registry.storage.bodies import GIB, MIB, sha256
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
-from tests.registry.storage.bodies import sha256, whole
 
 from pier_registry.names import Digest, layer_path, upload_path
 from pier_registry.storage.base import Storage
+from tests.registry.storage.bodies import sha256, whole
 
 ONE, TWO = "11111111-0000-4000-8000-000000000001", "22222222-0000-4000-8000-000000000002"
 

@@ -6,13 +6,13 @@ import gzip
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.registry.storage import bodies
-from tests.registry.storage.bodies import MIB, sha256, whole
-from tests.registry.storage.conftest import Make
 
 from pier_registry.errors import SizeInvalid, TooLarge
 from pier_registry.names import Digest, upload_path
 from pier_registry.storage.base import Received, Storage
+from tests.registry.storage import bodies
+from tests.registry.storage.bodies import MIB, sha256, whole
+from tests.registry.storage.conftest import Make
 
 UPLOAD = "0d7b8f1e-5a53-4f52-9a38-6a1f0e8f3c11"
 EMPTY = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
