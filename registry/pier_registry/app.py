@@ -30,7 +30,7 @@ _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 def open_registry(settings: Settings) -> Registry:
     """Metadata and storage, opened. Raises Misconfigured."""
     storage = FileSystem(settings.data, max_layer=settings.max_layer, max_inflated=settings.max_inflated)
-    return Registry(settings, Metadata(settings.database), storage)
+    return Registry(settings, Metadata(settings.database, storage.release_ballast), storage)
 
 
 def prepare(settings: Settings) -> None:
@@ -86,7 +86,14 @@ def _wire(settings: Settings, direct: bool) -> tuple[Flask, Registry]:
 
 
 def _install_refusals(app: Flask, settings: Settings) -> None:
-    """Modes that close whole kinds of requests, judged once for every route, after the gate."""
+    """What closes whole kinds of requests, judged once for every route, after the gate."""
+
+    @app.before_request
+    def ambiguous() -> None:
+        """As nginx has it: two slashes in front, or a fragment, could be read as another address."""
+        raw = str(request.environ.get("RAW_URI", ""))
+        if "#" in raw or raw.startswith("//"):
+            raise errors.RouteUnknown
 
     @app.before_request
     def closed() -> None:

@@ -94,6 +94,7 @@ def _trials(settings: Settings) -> str:
     """Lines to copy: trust, log in, push, look."""
     host = settings.url.partition("://")[2]
     folder, authority = f"/etc/docker/certs.d/{host}", settings.tls.absolute() / "ca.crt"
+    ca = f"--cacert {shlex.quote(str(authority))} " if authority.exists() else ""
     trust = [f"sudo mkdir -p {folder} && sudo cp {shlex.quote(str(authority))} {folder}/ca.crt"]
     return "\n".join(
         [
@@ -101,7 +102,7 @@ def _trials(settings: Settings) -> str:
             *(trust if authority.exists() else []),
             f"docker login --username {ADMIN} {host}",
             f"docker tag IMAGE {host}/team/app && docker push {host}/team/app",
-            f"skopeo inspect --creds {ADMIN}:PASSWORD docker://{host}/team/app",
+            f"curl {ca}--user {ADMIN} {settings.url}/api/repositories",
             "",
         ]
     )

@@ -67,9 +67,14 @@ _SQLITE_CLOCK = text("SELECT CAST(ROUND((julianday('now') - 2440587.5) * 8640000
 
 
 class Metadata:
-    """One database. `current` once the schema was seen to be this version's; a later one may follow under load."""
+    """One database. `current` once the schema was seen to be this version's; a later one may follow under load.
 
-    def __init__(self, url: str) -> None:
+    `make_room` gives up reserved space when the disk is too full even for SQLite's working files, or a registry
+    that starts on a full disk could neither be read nor freed.
+    """
+
+    def __init__(self, url: str, make_room: Callable[[], object] = lambda: None) -> None:
+        self.make_room = make_room
         self.url = make_url(url)
         self.current = False
         self.sqlite = self.url.get_backend_name() == "sqlite"
@@ -105,7 +110,7 @@ class Metadata:
             pause = min(pause * 2, 0.2)
 
     def _look(self, work: Callable[[Transaction], Result]) -> Result:
-        with self.engine.connect() as connection, connection.begin():
+        with self._connect() as connection, connection.begin():
             return work(Transaction(connection))
 
     def _once(self, work: Callable[[Transaction], Result], preview: bool) -> Result:
@@ -118,11 +123,20 @@ class Metadata:
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         if self._turn is None:
-            with self.engine.connect() as connection:
+            with self._connect() as connection:
                 yield connection
             return
-        with self._turn.taken(), self.engine.connect() as connection:
+        with self._turn.taken(), self._connect() as connection:
             yield connection.execution_options(pier_write=True)
+
+    def _connect(self) -> Connection:
+        try:
+            return self.engine.connect()
+        except DBAPIError as error:
+            if not isinstance(_meaning(error), errors.DiskFull):
+                raise
+        self.make_room()
+        return self.engine.connect()
 
     def close(self) -> None:
         self.engine.dispose()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -65,21 +64,24 @@ def json_value() -> Any:
 def drain() -> None:
     """Read what is left of a refused body, within reason: a client that still sends would miss the answer.
 
-    A slow one must not keep a thread for it: after a second no more of it is awaited.
+    A slow one must not keep a thread for it, so after a second its connection is read without waiting.
     """
-    if not request.content_length and "Transfer-Encoding" not in request.headers:
+    connection = request.environ.get("gunicorn.socket")
+    if connection is None or not (request.content_length or "Transfer-Encoding" in request.headers):
         return
-    patience = threading.Timer(_PATIENCE, _deafen, [request.environ.get("gunicorn.socket")])
-    patience.start()
+    connection.settimeout(_PATIENCE)
+    impatience = threading.Timer(_PATIENCE, connection.settimeout, [0.0])
+    impatience.start()
+    try:
+        _read_on()
+    finally:
+        impatience.cancel()
+        impatience.join()
+        connection.settimeout(None)
+
+
+def _read_on() -> None:
     left = _DRAINED
     with suppress(errors.Invalid):
         while left > 0 and (piece := stream().read(min(left, SMALL))):
             left -= len(piece)
-    patience.cancel()
-
-
-def _deafen(connection: socket.socket | None) -> None:
-    """What reads from it finds the end; it can still be answered. TLS's own shutdown would forbid that."""
-    if connection is not None:
-        with suppress(OSError):
-            socket.socket.shutdown(connection, socket.SHUT_RD)

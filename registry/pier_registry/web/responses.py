@@ -107,6 +107,9 @@ def layer(file: LayerFile, headers: Mapping[str, str]) -> Response:
 
 
 def _by_nginx(file: LayerFile, wanted: Span | None) -> Response:
+    """nginx would follow a link that somebody put in a layer's place, so the storage looks first."""
+    if registry().storage.size(file.path) is None:
+        raise errors.ImageUnknown
     area = "_whole" if wanted is None else "_layers"
     return Response(headers={"X-Accel-Redirect": f"/{area}/{file.path.removeprefix('layers/')}"})
 

@@ -13,10 +13,11 @@ import pytest
 
 from pier_registry.actions.registry import Registry
 from pier_registry.app import open_registry
-from pier_registry.metadata import migrate, schema
-from pier_registry.metadata.session import Metadata, Transaction
+from pier_registry.metadata import migrate
+from pier_registry.metadata.session import Metadata
 from pier_registry.settings import Settings
 from tests.parts.database import DatabaseServer
+from tests.registry.counting import planting
 from tests.registry.counting.pushing import Client
 
 DATABASES: Final = ("sqlite", "mariadb")
@@ -74,15 +75,8 @@ def _sqlite(request: pytest.FixtureRequest, data: Path) -> str:
 
 def _emptied(url: str) -> str:
     """The shared database, without the rows of the test before."""
-
-    def work(tx: Transaction) -> None:
-        tx.connection.exec_driver_sql("SET FOREIGN_KEY_CHECKS = 0")
-        for table in schema.metadata.sorted_tables:
-            tx.run(table.delete())
-        tx.connection.exec_driver_sql("SET FOREIGN_KEY_CHECKS = 1")
-
     metadata = Metadata(url)
-    metadata.write(work)
+    metadata.write(planting.clear)
     metadata.close()
     return url
 

@@ -1,12 +1,14 @@
-"""Tags with their images made in one transaction, where pushing each would take minutes."""
+"""Rows made or cleared in one transaction, where pushing and deleting would take minutes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from uuid import uuid4
 
+from sqlalchemy import update
+
 from pier_registry.actions.registry import Registry
-from pier_registry.metadata import images, layers, refcounts, repositories, tags
+from pier_registry.metadata import images, layers, refcounts, repositories, schema, tags
 from pier_registry.metadata.layers import Arrival
 from pier_registry.metadata.session import Transaction
 from pier_registry.names import Digest, ImageId, TagName, layer_path
@@ -29,6 +31,13 @@ def plant(registry: Registry, name: str, tops: Mapping[str, Image]) -> None:
             tags.point(tx, home.id, TagName(tag), known=None, image_row=row.id, manifest_row=None, agent={})
 
     registry.metadata.write(work)
+
+
+def clear(tx: Transaction) -> None:
+    """Nothing is left in any table."""
+    tx.run(update(schema.image).values(parent_id=None))
+    for table in reversed(schema.metadata.sorted_tables):
+        tx.run(table.delete())
 
 
 def _planted(tx: Transaction, top: Image, files: Mapping[bytes, str]) -> images.Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,8 @@ def test_a_count_that_changed_since_it_was_found_wrong_is_set_to_what_it_is_now(
     registry.metadata.write(lambda tx: tx.run(update(schema.image).values(cnt=9)))
     wrong = registry.metadata.read(recount.miscounts)
     alice.push("team/app", "two", image("two", base))
-    registry.metadata.write(lambda tx: [recount.repair(tx, one) for one in wrong])
+    for one in wrong:
+        registry.metadata.write(partial(recount.repair, wrong=one))
     truth.is_at_rest(registry)
 
 

@@ -57,6 +57,17 @@ class Started:
         return code
 
 
+def _end(process: subprocess.Popen[str]) -> None:
+    """Gently, so that nothing is left that still writes to the data folder."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 @pytest.fixture
 def started() -> Iterator[Started]:
     folder = Path(tempfile.mkdtemp(prefix="pier-"))
@@ -77,9 +88,7 @@ def started() -> Iterator[Started]:
         running.read_until_ready()
         yield running
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        _end(process)
         assert process.stdout is not None
         process.stdout.close()
         shutil.rmtree(folder)

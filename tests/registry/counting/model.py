@@ -1,0 +1,299 @@
+"""Any history of pushes, retags, deletes, ended promises and crashes, told against a model of what must be.
+
+The model knows which tag points where, and which images a client was promised in an open push: told to exist, or
+sent. What it does not know for sure after a crash it reads back, having checked that it is one of the two states.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from pier_registry import errors
+from pier_registry.actions import fsck, reclaim
+from pier_registry.actions.receipt import Receipt
+from pier_registry.actions.registry import Registry
+from tests.registry.counting import passing, planting, truth
+from tests.registry.counting.crashing import Crash, Fuse, fused
+from tests.registry.counting.pushing import Client, Image, content, image, repository
+
+_ROOTS: Final = (image("root 0", size=60), image("root 1", layer="shared", size=60))
+_BASES: Final = (image("base 0", _ROOTS[0], size=80), image("base 1", _ROOTS[0], layer="shared", size=60))
+_TOPS: Final = (
+    image("top 0", _BASES[0], size=90),
+    image("top 1", _BASES[0], size=100),
+    image("top 2", _BASES[1], size=110),
+    image("top 3", _ROOTS[1], layer="same top", size=120),
+    image("top 4", layer="same top", size=120),
+)
+IMAGES: Final = (*_ROOTS, *_BASES, *_TOPS)
+CLIENTS: Final = (("alice", "docker/1.5.0"), ("alice", "docker/1.6.0"), ("bob", "docker/1.5.0"))
+REPOSITORIES: Final = ("team/a", "team/b", "library/c")
+TAGS: Final = ("1", "2")
+
+clients = st.integers(0, len(CLIENTS) - 1)
+repositories = st.sampled_from(REPOSITORIES)
+tags = st.sampled_from(TAGS)
+images = st.sampled_from(IMAGES)
+fuses = st.one_of(st.none(), st.integers(0, 25))
+
+Push = tuple[int, str]
+
+
+class Histories(RuleBasedStateMachine):
+    def __init__(self, registry: Registry) -> None:
+        super().__init__()
+        self.registry = registry
+        registry.metadata.write(planting.clear)
+        for area in ("layers", "uploads"):
+            _empty(registry.settings.data / area)
+        self.fuse = Fuse()
+        self.fragile = fused(registry, self.fuse)
+        self.tags: dict[tuple[str, str], Image] = {}
+        self.sessions: dict[Push, list[set[str]]] = {}
+        self.promised: dict[Push, set[str]] = {}
+
+    def client(self, number: int) -> Client:
+        user, agent = CLIENTS[number]
+        return Client(self.fragile, user, agent)
+
+    @contextmanager
+    def maybe_crashing(self, steps: int | None) -> Iterator[None]:
+        """Afterwards the model's tags are what the registry's are."""
+        if steps is None:
+            yield
+            return
+        try:
+            with self.fuse.lit(steps):
+                yield
+        except Crash:
+            pass
+
+    # Pushes, whole or in part.
+
+    @rule(number=clients, name=repositories, top=images, steps=st.integers(1, 14), fuse=fuses)
+    def push_in_part(self, number: int, name: str, top: Image, steps: int, fuse: int | None) -> None:
+        with self.maybe_crashing(fuse):
+            for _, step in zip(range(steps), self._steps(number, name, top), strict=False):
+                step()
+
+    @rule(number=clients, name=repositories, tag=tags, top=images, fuse=fuses)
+    def push(self, number: int, name: str, tag: str, top: Image, fuse: int | None) -> None:
+        with self.maybe_crashing(fuse):
+            for step in self._steps(number, name, top):
+                step()
+            self._point(number, name, tag, top)
+            self._end(number, name)
+        self._read_back({(name, tag): {self.tags.get((name, tag)), top}}, crashed=fuse is not None)
+
+    def _steps(self, number: int, name: str, top: Image) -> Iterator[Callable[[], None]]:
+        """What docker does until the tag; a step that returned is a promise."""
+        client = self.client(number)
+        yield lambda: self._begin(number, name, top)
+        missing = []
+        for one in reversed(top.chain):
+            told: list[bool] = []
+            yield lambda one=one, told=told: told.append(client.told_there(one))  # type: ignore[misc]
+            if told == [True]:
+                self.promised[number, name].add(one.id)
+            else:
+                missing.append(one)
+        for one in missing:
+            exists: list[bool] = []
+            yield lambda one=one, exists=exists: exists.append(_sends_json(client, one))  # type: ignore[misc]
+            if exists == [False]:
+                yield lambda one=one: client.send_layer(one)  # type: ignore[misc]
+                yield lambda one=one: client.send_checksum(one)  # type: ignore[misc]
+            self.promised[number, name].add(one.id)
+
+    def _begin(self, number: int, name: str, top: Image) -> None:
+        self.client(number).begin(name, top)
+        announced: set[str] = {one.id for one in top.chain}
+        others = [known for known in self.sessions.get((number, name), []) if known != announced]
+        self.sessions[number, name] = [*others, announced]
+        self.promised.setdefault((number, name), set())
+
+    def _end(self, number: int, name: str) -> None:
+        rest = self.sessions.get((number, name), [])[1:]
+        self.sessions[number, name] = rest
+        kept = self.promised.get((number, name), set()) & {known for announced in rest for known in announced}
+        self.promised[number, name] = kept
+        self.client(number).end(name)
+
+    @rule(number=clients, name=repositories, fuse=fuses)
+    def end(self, number: int, name: str, fuse: int | None) -> None:
+        with self.maybe_crashing(fuse):
+            self._end(number, name)
+
+    # Tags.
+
+    def _point(self, number: int, name: str, tag: str, top: Image) -> Receipt:
+        chain = {one.id for one in top.chain}
+        self.promised[number, name] = self.promised.get((number, name), set()) - chain
+        told = self.client(number).tag(name, tag, top)
+        self.tags[name, tag] = top
+        return told
+
+    @rule(number=clients, name=repositories, tag=tags, fuse=fuses, pick=st.randoms(use_true_random=False))
+    def tag_what_was_promised(self, number: int, name: str, tag: str, fuse: int | None, pick: object) -> None:
+        """Whatever deletes ran since: an image that a push was told exists, or sent, can be tagged."""
+        promised = self.promised.get((number, name), set())
+        ready = [top for top in IMAGES if {one.id for one in top.chain} <= promised]
+        if not ready:
+            return
+        top = ready[pick.randrange(len(ready))]  # type: ignore[attr-defined]
+        before = self.tags.get((name, tag))
+        with self.maybe_crashing(fuse):
+            self._point(number, name, tag, top)
+        self._read_back({(name, tag): {before, top}}, crashed=fuse is not None)
+
+    @rule(number=clients, name=repositories, tag=tags, top=images, fuse=fuses)
+    def retag(self, number: int, name: str, tag: str, top: Image, fuse: int | None) -> None:
+        """Without a push: what some tag holds can be tagged, anything else may be refused."""
+        before = self.tags.get((name, tag))
+        held = any(one.id == top.id for other in self.tags.values() for one in other.chain)
+        with self.maybe_crashing(fuse):
+            try:
+                self._point(number, name, tag, top)
+            except errors.ImageUnknown:
+                assert not held
+        self._read_back({(name, tag): {before, top}}, crashed=fuse is not None)
+
+    @precondition(lambda self: self.tags)
+    @rule(number=clients, fuse=fuses, pick=st.randoms(use_true_random=False))
+    def delete(self, number: int, fuse: int | None, pick: object) -> None:
+        name, tag = sorted(self.tags)[pick.randrange(len(self.tags))]  # type: ignore[attr-defined]
+        top = self.tags[name, tag]
+        foreseen = self.client(number).preview(name, tag)
+        exact = self._nothing_else_holds()
+        with self.maybe_crashing(fuse):
+            told = self.client(number).delete(name, tag)
+            del self.tags[name, tag]
+            assert told == foreseen
+            self._adds_up(told, top, exact)
+        self._read_back({(name, tag): {top, None}}, crashed=fuse is not None)
+
+    @rule(number=clients, name=repositories, tag=tags)
+    def delete_a_missing_tag(self, number: int, name: str, tag: str) -> None:
+        if (name, tag) in self.tags:
+            return
+        before = truth.rows(self.registry)
+        try:
+            self.client(number).delete(name, tag)
+        except errors.TagUnknown:
+            assert truth.rows(self.registry) == before
+            return
+        raise AssertionError("a tag that is not there was deleted")
+
+    @rule(number=clients, name=repositories, fuse=fuses)
+    def delete_repository(self, number: int, name: str, fuse: int | None) -> None:
+        known = {key: top for key, top in self.tags.items() if key[0] == name}
+        with self.maybe_crashing(fuse):
+            try:
+                foreseen = self.client(number).preview_repository(name)
+            except errors.RepositoryUnknown:
+                assert not known
+                return
+            assert self.client(number).delete_repository(name) == foreseen
+            for key in known:
+                del self.tags[key]
+        self._read_back({key: {top, None} for key, top in known.items()}, crashed=fuse is not None)
+
+    def _nothing_else_holds(self) -> bool:
+        """Neither promises nor a repository whose delete crashed."""
+        found = truth.rows(self.registry)
+        return not found.of("lease") and not any(row["name"].startswith("#") for row in found.of("repository"))
+
+    def _adds_up(self, told: Receipt, top: Image, exact: bool) -> None:
+        others = {str(one.digest) for other in self.tags.values() for one in other.chain}
+        loose = {str(one.digest): one.size for one in top.chain if str(one.digest) not in others}
+        freed = {line.digest: line.size for line in told.layers}
+        assert freed.items() <= loose.items()
+        assert told.freed_bytes == sum(freed.values())
+        assert told.pending_bytes == sum(line.size for line in told.promised)
+        if exact:
+            assert freed == loose
+            assert told.pending_bytes == 0
+
+    # Time, and what works in the background.
+
+    @rule()
+    def promises_end(self) -> None:
+        passing.leases(self.registry)
+        self.promised = {push: set() for push in self.promised}
+
+    @rule(fuse=fuses)
+    def reclaim(self, fuse: int | None) -> None:
+        with self.maybe_crashing(fuse):
+            reclaim.work_off(self.fragile)
+
+    @rule()
+    def minutes_pass(self) -> None:
+        passing.time(self.registry, 2 * passing.MINUTE)
+
+    @rule()
+    def days_pass(self) -> None:
+        passing.everything(self.registry)
+        self.promised, self.sessions = {}, {}
+        truth.is_at_rest(self.registry)
+
+    @rule()
+    def check(self) -> None:
+        report = fsck.run(self.registry, repair=False, digests=True)
+        assert {finding.kind for finding in report.findings} <= {"stray"}
+
+    # What must hold.
+
+    def _read_back(self, choices: dict[tuple[str, str], set[Image | None]], *, crashed: bool) -> None:
+        """After a crash a tag is either as it was or as it was to be."""
+        if not crashed:
+            return
+        found = truth.tags(self.registry)
+        for key, tops in choices.items():
+            (actual,) = [top for top in tops if found.get(key) == (top.id if top else None)]
+            self.tags.pop(key, None)
+            if actual:
+                self.tags[key] = actual
+
+    @invariant()
+    def counts_chains_and_files_hold(self) -> None:
+        truth.holds(self.registry)
+
+    @invariant()
+    def tags_point_where_they_should(self) -> None:
+        visible = {key: top for key, top in truth.tags(self.registry).items() if not key[0].startswith("#")}
+        assert visible == {key: top.id for key, top in self.tags.items()}
+
+    def teardown(self) -> None:
+        passing.everything(self.registry)
+        truth.is_at_rest(self.registry)
+        self.tags_point_where_they_should()
+        client = replace(self.client(0), registry=self.registry)
+        for top in self.tags.values():
+            assert client.pulled(top) == content(top)
+        assert fsck.run(self.registry, repair=False, digests=True).findings == []
+        for name in {name for name, _ in self.tags}:
+            client.delete_repository(repository(name).full)
+        assert truth.files(self.registry) == {}
+        truth.is_at_rest(self.registry)
+
+
+def _sends_json(client: Client, one: Image) -> bool:
+    """Whether it was told that the image exists by now."""
+    try:
+        client.send_json(one)
+    except errors.ImageExists:
+        return True
+    return False
+
+
+def _empty(area: Path) -> None:
+    shutil.rmtree(area)
+    area.mkdir()

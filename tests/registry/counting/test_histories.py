@@ -1,0 +1,28 @@
+"""Histories that Hypothesis makes up: retags, cascades and receipts against the model of `model.py`."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.registry.counting.conftest import Place
+from tests.registry.counting.model import Histories
+
+EXAMPLES = {"sqlite": 40, "mariadb": 10}
+
+
+@pytest.mark.parametrize("place", ["sqlite", "mariadb"], indirect=True)
+def test_any_history_of_pushes_retags_cascades_and_crashes_keeps_counts_and_receipts_true(
+    place: Place, request: pytest.FixtureRequest
+) -> None:
+    registry = place.open()
+    run_state_machine_as_test(
+        lambda: Histories(registry),  # type: ignore[arg-type]  its maker is called like its class
+        settings=settings(
+            max_examples=EXAMPLES[request.node.callspec.params["place"]],
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
