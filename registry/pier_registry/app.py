@@ -102,7 +102,7 @@ def _install_refusals(app: Flask, settings: Settings) -> None:
         if settings.read_only:
             raise errors.Unsupported("this registry is read-only now: try again later")
         if settings.v1 == "pull" and request.path.startswith("/v1/"):
-            raise errors.Unsupported("this registry takes no pushes over v1: use a newer docker")
+            raise errors.Unsupported("this registry takes no pushes over v1 (PIER_V1 is pull)")
 
 
 def _told_to_the_log(response: Response) -> Response:

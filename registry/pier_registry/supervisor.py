@@ -213,7 +213,9 @@ class _SocketConnection(http.client.HTTPConnection):
 @contextlib.contextmanager
 def alone_on(settings: Settings) -> Iterator[None]:
     """Hold the data folder: a second `pier serve` on it raises Misconfigured. Freed by the kernel if we are killed."""
-    settings.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # The folder holds passwords and everybody's images: nobody else looks in.
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.run.mkdir(mode=0o700, exist_ok=True)
     with (settings.run / "serve.lock").open("a+", encoding="ascii") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -80,6 +80,7 @@ KEPT = (
     "X-Docker-Checksum-Payload",
     "X-Docker-Payload-Checksum",
     "Vary",
+    "X-Content-Type-Options",
     "Warning",
 )
 
@@ -102,6 +103,8 @@ SENTENCES = (
     ("broken", 500, "the front door met an error: its log says more"),
     ("away", 503, "the registry is starting or down: try again in a few seconds"),
 )
+
+CODES = {"login": "UNAUTHORIZED", "broken": "UNKNOWN", "away": "UNAVAILABLE", "large": "SIZE_INVALID"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,7 @@ def render(settings: Settings, nginx: Nginx) -> str:
         stripped=STRIPPED,
         kept=KEPT,
         sentences=SENTENCES,
+        codes=CODES,
     )
 
 

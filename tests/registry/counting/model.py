@@ -42,7 +42,8 @@ clients = st.integers(0, len(CLIENTS) - 1)
 repositories = st.sampled_from(REPOSITORIES)
 tags = st.sampled_from(TAGS)
 images = st.sampled_from(IMAGES)
-fuses = st.one_of(st.none(), st.integers(0, 25))
+fuses = st.one_of(st.none(), st.none(), st.none(), st.integers(0, 25))
+picks = st.integers(0, 1000)
 
 Push = tuple[int, str]
 
@@ -59,6 +60,7 @@ class Histories(RuleBasedStateMachine):
         self.tags: dict[tuple[str, str], Image] = {}
         self.sessions: dict[Push, list[set[str]]] = {}
         self.promised: dict[Push, set[str]] = {}
+        self.running: list[Iterator[Callable[[], None]]] = []
 
     def client(self, number: int) -> Client:
         user, agent = CLIENTS[number]
@@ -78,11 +80,20 @@ class Histories(RuleBasedStateMachine):
 
     # Pushes, whole or in part.
 
-    @rule(number=clients, name=repositories, top=images, steps=st.integers(1, 14), fuse=fuses)
-    def push_in_part(self, number: int, name: str, top: Image, steps: int, fuse: int | None) -> None:
+    @rule(number=clients, name=repositories, top=images)
+    def start_a_push(self, number: int, name: str, top: Image) -> None:
+        self.running.append(self._steps(number, name, top))
+        next(self.running[-1])()
+
+    @precondition(lambda self: self.running)
+    @rule(pick=picks, steps=st.integers(1, 8), fuse=fuses)
+    def go_on_with_a_push(self, pick: int, steps: int, fuse: int | None) -> None:
+        """Other pushes and deletes may have run since its last step."""
+        push = self.running.pop(pick % len(self.running))
         with self.maybe_crashing(fuse):
-            for _, step in zip(range(steps), self._steps(number, name, top), strict=False):
+            for _, step in zip(range(steps), push, strict=False):
                 step()
+            self.running.append(push)
 
     @rule(number=clients, name=repositories, tag=tags, top=images, fuse=fuses)
     def push(self, number: int, name: str, tag: str, top: Image, fuse: int | None) -> None:
@@ -127,8 +138,11 @@ class Histories(RuleBasedStateMachine):
         self.promised[number, name] = kept
         self.client(number).end(name)
 
-    @rule(number=clients, name=repositories, fuse=fuses)
-    def end(self, number: int, name: str, fuse: int | None) -> None:
+    @precondition(lambda self: any(self.sessions.values()))
+    @rule(pick=picks, fuse=fuses)
+    def end_a_push(self, pick: int, fuse: int | None) -> None:
+        pushing = sorted(push for push, sessions in self.sessions.items() if sessions)
+        number, name = pushing[pick % len(pushing)]
         with self.maybe_crashing(fuse):
             self._end(number, name)
 
@@ -141,19 +155,27 @@ class Histories(RuleBasedStateMachine):
         self.tags[name, tag] = top
         return told
 
-    @rule(number=clients, name=repositories, tag=tags, fuse=fuses, pick=st.randoms(use_true_random=False))
-    def tag_what_was_promised(self, number: int, name: str, tag: str, fuse: int | None, pick: object) -> None:
+    def _ready(self) -> list[tuple[int, str, Image]]:
+        """Pushes that were promised an image and all its ancestors."""
+        return [
+            (number, name, top)
+            for (number, name), promised in sorted(self.promised.items())
+            for top in IMAGES
+            if {one.id for one in top.chain} <= promised
+        ]
+
+    @precondition(lambda self: self._ready())
+    @rule(pick=picks, tag=tags, fuse=fuses)
+    def tag_what_was_promised(self, pick: int, tag: str, fuse: int | None) -> None:
         """Whatever deletes ran since: an image that a push was told exists, or sent, can be tagged."""
-        promised = self.promised.get((number, name), set())
-        ready = [top for top in IMAGES if {one.id for one in top.chain} <= promised]
-        if not ready:
-            return
-        top = ready[pick.randrange(len(ready))]  # type: ignore[attr-defined]
+        ready = self._ready()
+        number, name, top = ready[pick % len(ready)]
         before = self.tags.get((name, tag))
         with self.maybe_crashing(fuse):
             self._point(number, name, tag, top)
         self._read_back({(name, tag): {before, top}}, crashed=fuse is not None)
 
+    @precondition(lambda self: self.tags)
     @rule(number=clients, name=repositories, tag=tags, top=images, fuse=fuses)
     def retag(self, number: int, name: str, tag: str, top: Image, fuse: int | None) -> None:
         """Without a push: what some tag holds can be tagged, anything else may be refused."""
@@ -167,9 +189,16 @@ class Histories(RuleBasedStateMachine):
         self._read_back({(name, tag): {before, top}}, crashed=fuse is not None)
 
     @precondition(lambda self: self.tags)
-    @rule(number=clients, fuse=fuses, pick=st.randoms(use_true_random=False))
-    def delete(self, number: int, fuse: int | None, pick: object) -> None:
-        name, tag = sorted(self.tags)[pick.randrange(len(self.tags))]  # type: ignore[attr-defined]
+    @rule(number=clients, pick=picks, fuse=fuses)
+    def move_a_tag_within_its_chain(self, number: int, pick: int, fuse: int | None) -> None:
+        (name, tag), old = sorted(self.tags.items())[pick % len(self.tags)]
+        related = [one for one in IMAGES if one in old.chain or old in one.chain]
+        self.retag(number, name, tag, related[pick % len(related)], fuse)
+
+    @precondition(lambda self: self.tags)
+    @rule(number=clients, pick=picks, fuse=fuses)
+    def delete(self, number: int, pick: int, fuse: int | None) -> None:
+        name, tag = sorted(self.tags)[pick % len(self.tags)]
         top = self.tags[name, tag]
         foreseen = self.client(number).preview(name, tag)
         exact = self._nothing_else_holds()
@@ -180,20 +209,8 @@ class Histories(RuleBasedStateMachine):
             self._adds_up(told, top, exact)
         self._read_back({(name, tag): {top, None}}, crashed=fuse is not None)
 
-    @rule(number=clients, name=repositories, tag=tags)
-    def delete_a_missing_tag(self, number: int, name: str, tag: str) -> None:
-        if (name, tag) in self.tags:
-            return
-        before = truth.rows(self.registry)
-        try:
-            self.client(number).delete(name, tag)
-        except errors.TagUnknown:
-            assert truth.rows(self.registry) == before
-            return
-        raise AssertionError("a tag that is not there was deleted")
-
     @rule(number=clients, name=repositories, fuse=fuses)
-    def delete_repository(self, number: int, name: str, fuse: int | None) -> None:
+    def delete_a_repository(self, number: int, name: str, fuse: int | None) -> None:
         known = {key: top for key, top in self.tags.items() if key[0] == name}
         with self.maybe_crashing(fuse):
             try:
@@ -224,30 +241,24 @@ class Histories(RuleBasedStateMachine):
 
     # Time, and what works in the background.
 
-    @rule()
-    def promises_end(self) -> None:
-        passing.leases(self.registry)
-        self.promised = {push: set() for push in self.promised}
-
-    @rule(fuse=fuses)
-    def reclaim(self, fuse: int | None) -> None:
+    @rule(what=st.sampled_from(("work off", "check", "minutes", "promises", "days")), fuse=fuses)
+    def time_passes(self, what: str, fuse: int | None) -> None:
+        if what == "minutes":
+            passing.time(self.registry, 2 * passing.MINUTE)
+        elif what == "promises":
+            passing.leases(self.registry)
+            self.promised = {push: set() for push in self.promised}
+        elif what == "days":
+            self._days_pass()
+        elif what == "check":
+            assert fsck.run(self.registry, repair=False, digests=True).findings == []
         with self.maybe_crashing(fuse):
             reclaim.work_off(self.fragile)
 
-    @rule()
-    def minutes_pass(self) -> None:
-        passing.time(self.registry, 2 * passing.MINUTE)
-
-    @rule()
-    def days_pass(self) -> None:
+    def _days_pass(self) -> None:
         passing.everything(self.registry)
-        self.promised, self.sessions = {}, {}
+        self.promised, self.sessions, self.running = {}, {}, []
         truth.is_at_rest(self.registry)
-
-    @rule()
-    def check(self) -> None:
-        report = fsck.run(self.registry, repair=False, digests=True)
-        assert {finding.kind for finding in report.findings} <= {"stray"}
 
     # What must hold.
 

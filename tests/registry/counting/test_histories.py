@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import cast
+
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -18,10 +21,10 @@ def test_any_history_of_pushes_retags_cascades_and_crashes_keeps_counts_and_rece
 ) -> None:
     registry = place.open()
     run_state_machine_as_test(
-        lambda: Histories(registry),  # type: ignore[arg-type]  its maker is called like its class
+        cast(type[Histories], partial(Histories, registry)),
         settings=settings(
             max_examples=EXAMPLES[request.node.callspec.params["place"]],
-            stateful_step_count=30,
+            stateful_step_count=50,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
