@@ -74,7 +74,7 @@ def _measured(names: tuple[str, ...], rounds: int, disk: Path, progress: Console
 
 def _take(report: Report, name: str, bench: Bench, progress: Console) -> None:
     progress.print(f"{name} ...", markup=False)
-    report.loads[name] = machine.load()
+    report.occupied[name] = machine.occupied()
     begin = time.monotonic()
     report.rows += MEASUREMENTS[name](bench)
     report.seconds[name] = round(time.monotonic() - begin, 1)

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from pier_registry.proxy.configuration import Nginx
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """`load` is the average of the last minute before the first measurement."""
+    """What absolute figures depend on."""
 
     processor: str
     cores: int
@@ -23,7 +24,6 @@ class Machine:
     python: str
     nginx: str
     commit: str
-    load: float
 
     @classmethod
     def here(cls) -> Machine:
@@ -35,12 +35,20 @@ class Machine:
             python=platform.python_version(),
             nginx=".".join(map(str, Nginx.find().version)),
             commit=_commit(),
-            load=load(),
         )
 
 
-def load() -> float:
-    return round(os.getloadavg()[0], 2)
+def occupied(seconds: float = 1.0) -> float:
+    """Cores that are at work now; asked while the benchmark itself rests, so it is the work of others."""
+    before, begin = _worked(), time.monotonic()
+    time.sleep(seconds)
+    return round((_worked() - before) / (time.monotonic() - begin), 2)
+
+
+def _worked() -> float:
+    """Seconds that all cores have worked since the start of the system, or were taken by the host."""
+    user, nice, system, _, _, *rest = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]
+    return sum(map(int, (user, nice, system, *rest))) / os.sysconf("SC_CLK_TCK")
 
 
 def _first(pattern: str, path: str) -> str:

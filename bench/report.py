@@ -15,19 +15,19 @@ from rich.table import Table
 from bench.figures import Row, Spread
 from bench.machine import Machine
 
-_BUSY: Final = 0.5  # load before the run from which the figures are said to be noisy
+_BUSY: Final = 0.2  # cores at work for others from which figures do not count
 FOLDER: Final = Path(__file__).parent.parent / "build" / "bench"
 
 
 @dataclass(slots=True)
 class Report:
-    """`loads` is the load average before each measurement, `seconds` what each took."""
+    """`occupied` is how many cores others had at work before each measurement, `seconds` what each took."""
 
     date: datetime
     machine: Machine
     rounds: int
     rows: list[Row] = field(default_factory=list)
-    loads: dict[str, float] = field(default_factory=dict)
+    occupied: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -65,12 +65,11 @@ class Report:
         lines = [
             f"{machine.processor}, {machine.cores} cores, {machine.memory_gib} GiB, Linux {machine.kernel}, "
             f"Python {machine.python}, nginx {machine.nginx}, Pier {machine.commit}",
-            "load before each: " + ", ".join(f"{name} {load}" for name, load in self.loads.items()),
+            "cores at work for others before each: "
+            + ", ".join(f"{name} {cores:g}" for name, cores in self.occupied.items()),
         ]
-        if machine.load > _BUSY:
-            lines.append(
-                f"the machine was busy before the first measurement (load {machine.load}): run again when idle"
-            )
+        if any(cores > _BUSY for cores in self.occupied.values()):
+            lines.append("other work ran on this machine, so these figures do not count: run again when it is idle")
         return lines
 
 

@@ -35,3 +35,6 @@ def main() -> None:
     except PierError as refused:
         click.echo(f"pier: {refused.message}", err=True)
         sys.exit(1)
+    except OSError as broken:
+        click.echo(f"pier: {broken.filename or 'the system'}: {broken.strerror or broken}", err=True)
+        sys.exit(1)

@@ -198,11 +198,20 @@ def _sqlite_meaning(cause: sqlite3.Error) -> Exception | None:
     # A full disk shows as FULL, or as an I/O error when the WAL index cannot grow.
     if code & 0xFF == sqlite3.SQLITE_FULL or code in _SQLITE_NO_ROOM:
         return errors.DiskFull()
-    if code & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR):
+    if code & 0xFF in _SQLITE_UNUSABLE:
         return errors.Unavailable(f"the database cannot be used: {cause}")
     return None
 
 
+_SQLITE_UNUSABLE = frozenset(
+    {
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_CORRUPT,
+    }
+)
 _SQLITE_NO_ROOM = frozenset(
     {
         sqlite3.SQLITE_IOERR_WRITE,

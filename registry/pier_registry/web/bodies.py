@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, cast
 
-from flask import request
+from flask import Response, request
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 
 from pier_registry import errors
 from pier_registry.storage.base import Readable
 
 SMALL: Final = 1 << 20
-_DRAINED: Final = 8 << 20
+_DRAINED: Final = 64 << 20
 _PATIENCE: Final = 1.0  # seconds
 
 
@@ -61,27 +62,26 @@ def json_value() -> Any:
         raise errors.JsonInvalid("the body is not JSON", v1_text="Error Decoding JSON") from None
 
 
-def drain() -> None:
-    """Read what is left of a refused body, within reason: a client that still sends would miss the answer.
-
-    A slow one must not keep a thread for it, so after a second its connection is read without waiting.
-    """
+def drain_after(answer: Response) -> Response:
+    """Once a refusal is sent, read what is left of the body: a client that still sends would miss the answer."""
     connection = request.environ.get("gunicorn.socket")
-    if connection is None or not (request.content_length or "Transfer-Encoding" in request.headers):
-        return
+    if connection is not None and (request.content_length or "Transfer-Encoding" in request.headers):
+        answer.call_on_close(partial(_drain, stream(), connection))
+    return answer
+
+
+def _drain(body: Readable, connection: socket.socket) -> None:
+    """A slow client must not keep a thread for it: after a second only what is there already is read."""
     connection.settimeout(_PATIENCE)
     impatience = threading.Timer(_PATIENCE, connection.settimeout, [0.0])
     impatience.start()
+    left = _DRAINED
     try:
-        _read_on()
+        while left > 0 and (piece := body.read(min(left, SMALL))):
+            left -= len(piece)
+    except errors.Invalid:
+        return
     finally:
         impatience.cancel()
         impatience.join()
         connection.settimeout(None)
-
-
-def _read_on() -> None:
-    left = _DRAINED
-    with suppress(errors.Invalid):
-        while left > 0 and (piece := stream().read(min(left, SMALL))):
-            left -= len(piece)

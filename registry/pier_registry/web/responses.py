@@ -44,13 +44,11 @@ def install(app: Flask) -> None:
 
     @app.errorhandler(errors.PierError)
     def refused(error: errors.PierError) -> Response:
-        bodies.drain()
-        return of_error(error)
+        return bodies.drain_after(of_error(error))
 
     @app.errorhandler(HTTPException)
     def by_http(error: HTTPException) -> Response:
-        bodies.drain()
-        return of_error(_from_http(error))
+        return bodies.drain_after(of_error(_from_http(error)))
 
     @app.errorhandler(Exception)
     def unforeseen(error: Exception) -> Response:

@@ -60,7 +60,7 @@ class Histories(RuleBasedStateMachine):
         self.tags: dict[tuple[str, str], Image] = {}
         self.sessions: dict[Push, list[set[str]]] = {}
         self.promised: dict[Push, set[str]] = {}
-        self.running: list[Iterator[Callable[[], None]]] = []
+        self.running: dict[Push, Iterator[Callable[[], None]]] = {}
 
     def client(self, number: int) -> Client:
         user, agent = CLIENTS[number]
@@ -82,18 +82,19 @@ class Histories(RuleBasedStateMachine):
 
     @rule(number=clients, name=repositories, top=images)
     def start_a_push(self, number: int, name: str, top: Image) -> None:
-        self.running.append(self._steps(number, name, top))
-        next(self.running[-1])()
+        self.running[number, name] = self._steps(number, name, top)
+        next(self.running[number, name])()
 
     @precondition(lambda self: self.running)
     @rule(pick=picks, steps=st.integers(1, 8), fuse=fuses)
     def go_on_with_a_push(self, pick: int, steps: int, fuse: int | None) -> None:
         """Other pushes and deletes may have run since its last step."""
-        push = self.running.pop(pick % len(self.running))
+        key = sorted(self.running)[pick % len(self.running)]
+        push = self.running.pop(key)
         with self.maybe_crashing(fuse):
             for _, step in zip(range(steps), push, strict=False):
                 step()
-            self.running.append(push)
+            self.running[key] = push
 
     @rule(number=clients, name=repositories, tag=tags, top=images, fuse=fuses)
     def push(self, number: int, name: str, tag: str, top: Image, fuse: int | None) -> None:
@@ -132,6 +133,7 @@ class Histories(RuleBasedStateMachine):
         self.promised.setdefault((number, name), set())
 
     def _end(self, number: int, name: str) -> None:
+        self.running.pop((number, name), None)
         rest = self.sessions.get((number, name), [])[1:]
         self.sessions[number, name] = rest
         kept = self.promised.get((number, name), set()) & {known for announced in rest for known in announced}
@@ -149,6 +151,7 @@ class Histories(RuleBasedStateMachine):
     # Tags.
 
     def _point(self, number: int, name: str, tag: str, top: Image) -> Receipt:
+        self.running.pop((number, name), None)
         chain = {one.id for one in top.chain}
         self.promised[number, name] = self.promised.get((number, name), set()) - chain
         told = self.client(number).tag(name, tag, top)
@@ -247,7 +250,7 @@ class Histories(RuleBasedStateMachine):
             passing.time(self.registry, 2 * passing.MINUTE)
         elif what == "promises":
             passing.leases(self.registry)
-            self.promised = {push: set() for push in self.promised}
+            self.promised, self.running = {push: set() for push in self.promised}, {}
         elif what == "days":
             self._days_pass()
         elif what == "check":
@@ -257,7 +260,7 @@ class Histories(RuleBasedStateMachine):
 
     def _days_pass(self) -> None:
         passing.everything(self.registry)
-        self.promised, self.sessions, self.running = {}, {}, []
+        self.promised, self.sessions, self.running = {}, {}, {}
         truth.is_at_rest(self.registry)
 
     # What must hold.

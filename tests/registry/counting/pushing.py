@@ -8,7 +8,7 @@ import io
 import json
 import random
 import tarfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from pier_registry import errors
@@ -23,8 +23,8 @@ class Image:
     """`layer` is a gzipped tar; images of equal content are equal down to their id."""
 
     id: ImageId
-    json: bytes
-    layer: bytes
+    json: bytes = field(repr=False)
+    layer: bytes = field(repr=False)
     parent: Image | None = None
 
     @property

@@ -9,6 +9,7 @@ from typing import Final
 import httpx
 import pytest
 from flask import Flask
+
 from tests.parts.registry import Running
 from tests.registry.protocol import routes
 from tests.registry.protocol.doors import DOORS, opened

@@ -9,7 +9,8 @@ import secrets
 from typing import Any
 
 import httpx
-from tests.clients.v1_model import Layer
+
+from tests.clients.v1_model import Layer as Layer
 
 AGENT = "docker/1.6.2 go/go1.4.2 git-commit/7c8fca2 kernel/4.0.5-Boot2Docker os/Linux arch/AMD64"
 
@@ -63,7 +64,9 @@ def put_image(client: httpx.Client, layer: Layer) -> None:
     """Json, layer, checksum: all three must succeed."""
     for step in (put_json, put_layer, put_checksum):
         answer = step(client, layer)
-        assert (answer.status_code, answer.text) == (200, "true"), f"{step.__name__}: {answer.status_code} {answer.text}"
+        assert (answer.status_code, answer.text) == (200, "true"), (
+            f"{step.__name__}: {answer.status_code} {answer.text}"
+        )
 
 
 def push(client: httpx.Client, name: str, tag: str, *chain: Layer) -> None:

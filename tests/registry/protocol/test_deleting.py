@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from tests.parts.registry import Running
 from tests.registry.protocol.pushing import Layer, blob, digest, error, image, push, pushed, put_image, put_tag
 
@@ -139,7 +140,9 @@ def test_deleting_an_unknown_repository_is_not_found(admin: httpx.Client, name: 
     assert error(admin.delete(f"/v1/repositories/{name}{suffix}")) == (404, "Repository not found")
 
 
-def test_deleting_a_repository_needs_admin_right_and_deleting_a_tag_push_right(door: Running, admin: httpx.Client, name: str) -> None:
+def test_deleting_a_repository_needs_admin_right_and_deleting_a_tag_push_right(
+    door: Running, admin: httpx.Client, name: str
+) -> None:
     pusher = door.client("deleter", door.add_user("deleter", role="push", repositories="*"))
     pushed(admin, name, "1")
     pushed(admin, name, "2")
@@ -160,7 +163,9 @@ def test_a_running_pull_ends_well_though_its_tag_is_deleted(admin: httpx.Client,
     assert got == blob(top)
 
 
-def test_what_a_running_push_was_promised_is_pending_and_comes_back_at_its_end(door: Running, admin: httpx.Client, name: str) -> None:
+def test_what_a_running_push_was_promised_is_pending_and_comes_back_at_its_end(
+    door: Running, admin: httpx.Client, name: str
+) -> None:
     top = pushed(admin, name, "1")[0]
     admin.put(f"/v1/repositories/{name}/", json=[{"id": top.id, "Tag": "2"}])
     assert admin.get(f"/v1/images/{top.id}/json").status_code == 200

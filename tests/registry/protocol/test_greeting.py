@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+
 from tests.parts.registry import Running
 from tests.registry.protocol.doors import Raw
 from tests.registry.protocol.pushing import error
@@ -72,7 +73,9 @@ def test_changing_an_account_is_answered_and_changes_nothing(admin: httpx.Client
 
 
 @pytest.mark.parametrize("agent", [*OLD_AGENTS, "docker/24.0.7", "curl/8"])
-@pytest.mark.parametrize("path", ["/v2/", "/v2", "/v2/_catalog", "/v2/team/app/manifests/latest", "/v2/x/blobs/uploads/"])
+@pytest.mark.parametrize(
+    "path", ["/v2/", "/v2", "/v2/_catalog", "/v2/team/app/manifests/latest", "/v2/x/blobs/uploads/"]
+)
 def test_v2_is_absent_before_any_login(door: Running, path: str, agent: str) -> None:
     for client in (door.anonymous(), door.client("nobody", "wrong")):
         answer = client.get(path, headers={"User-Agent": agent})
@@ -86,7 +89,9 @@ def test_v2_is_absent_for_every_method(admin: httpx.Client, method: str) -> None
     assert admin.request(method, "/v2/team/app/blobs/uploads/").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/v1/_status", "/_status", "/v1/_versions", "/v1/private_images/x/json", "/v1/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/v1/_status", "/_status", "/v1/_versions", "/v1/private_images/x/json", "/v1/nothing"]
+)
 def test_what_the_original_had_and_nobody_asks_for_is_not_there(admin: httpx.Client, path: str) -> None:
     answer = admin.get(path)
     assert answer.status_code == 404

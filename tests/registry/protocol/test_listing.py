@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from tests.parts.registry import Running
 from tests.registry.protocol.pushing import blob, error, image, push, pushed, put_tag
 
@@ -110,7 +111,12 @@ def test_namespaces_have_the_originals_shape(listed: httpx.Client) -> None:
 def test_namespaces_have_pages(listed: httpx.Client) -> None:
     pages = list(walk(listed, "/v1/allnamespaces?n=3"))
     assert [page["num_results"] for page in pages] == [3, 1]
-    assert [each["namespaces"] for page in pages for each in page["results"]] == ["list-a", "list-b", "list-c", "list_d"]
+    assert [each["namespaces"] for page in pages for each in page["results"]] == [
+        "list-a",
+        "list-b",
+        "list-c",
+        "list_d",
+    ]
 
 
 def test_a_full_last_page_has_no_next(listed: httpx.Client) -> None:
@@ -124,7 +130,9 @@ def test_a_page_of_nothing_is_empty_and_the_last(listed: httpx.Client, path: str
     assert "Link" not in answer.headers
 
 
-def test_tags_of_a_namespace_have_the_originals_shape_and_describe_the_tagged_image(admin: httpx.Client, name: str) -> None:
+def test_tags_of_a_namespace_have_the_originals_shape_and_describe_the_tagged_image(
+    admin: httpx.Client, name: str
+) -> None:
     base = image(architecture="base", os="base", created="base")
     top = image(base, architecture="arm", os="linux", created="2015-06-01T12:00:00Z")
     push(admin, name, "1", base, top)

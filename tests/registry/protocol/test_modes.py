@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from flask import Flask
+
 from tests.parts.registry import Running
 from tests.registry.protocol.doors import DOORS, opened
 from tests.registry.protocol.pushing import (
@@ -26,6 +27,7 @@ from tests.registry.protocol.pushing import (
 )
 from tests.registry.protocol.routes import Route, changing
 
+PUBLIC = "https://registry.example.org:8443"
 Request = pytest.FixtureRequest
 Factory = pytest.TempPathFactory
 
@@ -48,7 +50,9 @@ def restarted(filled: tuple[Path, str], folder: Path, kind: str, **settings: obj
 
 @pytest.fixture(scope="module", params=DOORS)
 def read_only(filled: tuple[Path, str], request: Request, tmp_path_factory: Factory) -> Iterator[Running]:
-    with restarted(filled, tmp_path_factory.mktemp("pier"), request.param, read_only="on") as running:
+    with restarted(
+        filled, tmp_path_factory.mktemp("pier"), request.param, read_only="on", public_url=PUBLIC
+    ) as running:
         yield running
 
 
@@ -130,50 +134,54 @@ def test_switched_off_v1_leaves_the_json_api(without_v1: Running) -> None:
     assert without_v1.client().get("/api/repositories/mode/app/tags").json()["tags"][0]["tag"] == "1"
 
 
-@pytest.mark.parametrize("kind", DOORS)
-def test_a_public_url_names_the_endpoint_whatever_host_was_asked(tmp_path: Path, kind: str) -> None:
-    with opened(tmp_path, kind, public_url="https://registry.example.org:8443") as running:
-        for host in (running.host, "evil.example"):
-            answer = running.client().put("/v1/repositories/a/b/", json=[], headers={"Host": host})
-            assert answer.headers["X-Docker-Endpoints"] == "registry.example.org:8443"
+def test_a_public_url_names_the_endpoint_whatever_host_was_asked(read_only: Running) -> None:
+    for host in (read_only.host, "evil.example"):
+        answer = read_only.client().get("/v1/repositories/mode/app/images", headers={"Host": host})
+        assert answer.headers["X-Docker-Endpoints"] == "registry.example.org:8443"
 
 
-def test_a_user_has_a_limit_of_open_pushes_and_uploads(tmp_path: Path) -> None:
-    with opened(tmp_path, "direct", max_sessions=2) as running:
-        client = running.client(headers={"User-Agent": AGENT})
-        for _ in range(2):
-            assert client.put("/v1/repositories/a/b/", json=[]).status_code == 200
-        answer = client.put("/v1/repositories/a/b/", json=[])
-        assert error(answer)[0] == 429
-        assert int(answer.headers["Retry-After"]) > 0
-        assert client.put("/v1/repositories/a/b/images", json=[]).status_code == 204
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory: Factory) -> Iterator[Running]:
+    with opened(tmp_path_factory.mktemp("pier"), "direct", max_sessions=2, max_layer="100K") as running:
+        yield running
+
+
+def test_a_user_has_a_limit_of_open_pushes(limited: Running) -> None:
+    client = limited.client(headers={"User-Agent": AGENT})
+    for _ in range(2):
         assert client.put("/v1/repositories/a/b/", json=[]).status_code == 200
+    answer = client.put("/v1/repositories/a/b/", json=[])
+    assert error(answer)[0] == 429
+    assert int(answer.headers["Retry-After"]) > 0
+    for _ in range(2):
+        assert client.put("/v1/repositories/a/b/images", json=[]).status_code == 204
+    assert client.put("/v1/repositories/a/b/", json=[]).status_code == 200
 
 
-def test_uploads_beyond_the_limit_are_429_and_finishing_one_makes_room(tmp_path: Path) -> None:
-    with opened(tmp_path, "direct", max_sessions=2) as running:
-        client = running.client(headers={"User-Agent": AGENT})
-        layers = [image() for _ in range(3)]
-        for layer in layers[:2]:
-            put_json(client, layer)
-            assert put_layer(client, layer).status_code == 200
-        assert error(put_json(client, layers[2]))[0] == 429
-        assert error(put_layer(client, layers[0]))[0] == 429
-        assert put_checksum(client, layers[0]).status_code == 200
-        put_image(client, layers[2])
-        assert put_tag(client, "a/b", "1", layers[2].id).status_code == 200
-
-
-def test_a_layer_beyond_the_limit_is_413_at_once_or_when_it_grows(tmp_path: Path) -> None:
-    with opened(tmp_path, "direct", max_layer="100K") as running:
-        client = running.client()
-        layer = image(size=200_000)
+def test_uploads_beyond_the_limit_are_429_and_finishing_one_makes_room(limited: Running) -> None:
+    client = limited.client("uploader", limited.add_user("uploader"), headers={"User-Agent": AGENT})
+    layers = [image() for _ in range(3)]
+    for layer in layers[:2]:
         put_json(client, layer)
-        assert error(put_layer(client, layer))[0] == 413
-        pieces = (blob(layer)[at : at + 10_000] for at in range(0, 200_000, 10_000))
-        assert error(client.put(f"/v1/images/{layer.id}/layer", content=pieces))[0] == 413
-        assert list((running.data / "uploads").iterdir()) == []
-        assert client.get("/api/usage").json()["uploads"] == 0
+        assert put_layer(client, layer).status_code == 200
+    assert error(put_json(client, layers[2]))[0] == 429
+    assert error(put_layer(client, layers[0]))[0] == 429
+    assert put_checksum(client, layers[0]).status_code == 200
+    put_image(client, layers[2])
+    assert put_tag(client, "a/b", "1", layers[2].id).status_code == 200
+
+
+def test_a_layer_beyond_the_limit_is_413_at_once_or_when_it_grows(limited: Running) -> None:
+    client = limited.client()
+    layer = image(size=200_000)
+    put_json(client, layer)
+    before = client.get("/api/usage").json()["uploads"]
+    files = sorted((limited.data / "uploads").iterdir())
+    assert error(put_layer(client, layer))[0] == 413
+    pieces = (blob(layer)[at : at + 10_000] for at in range(0, 200_000, 10_000))
+    assert error(client.put(f"/v1/images/{layer.id}/layer", content=pieces))[0] == 413
+    assert sorted((limited.data / "uploads").iterdir()) == files
+    assert client.get("/api/usage").json()["uploads"] == before
 
 
 def test_without_free_space_a_layer_is_refused_before_it_comes(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from tests.parts.registry import Running
 from tests.registry.protocol.doors import opened
 from tests.registry.protocol.pushing import (
@@ -74,7 +75,9 @@ def _push_until_it_dies(running: Running, name: str) -> None:
         return
 
 
-def test_a_delete_beside_a_push_never_takes_a_layer_that_the_push_relies_on(admin: httpx.Client, door: Running, name: str) -> None:
+def test_a_delete_beside_a_push_never_takes_a_layer_that_the_push_relies_on(
+    admin: httpx.Client, door: Running, name: str
+) -> None:
     """There was no lock between "the layer exists" and the tag."""
     pusher = door.client(headers={"User-Agent": AGENT + " pusher"})
     for _ in range(5):

@@ -6,6 +6,7 @@ import time
 
 import httpx
 import pytest
+
 from tests.parts.registry import Running
 from tests.registry.protocol.pushing import (
     AGENT,
@@ -62,7 +63,9 @@ def test_tags_that_differ_in_case_are_different(admin: httpx.Client, name: str) 
     assert admin.get(f"/v1/repositories/{name}/tags").json() == {"latest": lower.id, "LATEST": upper.id}
 
 
-@pytest.mark.parametrize("tag", [".a", "-a", "x" * 129, "a%20b", "a%00", "a%0A", "%C3%A4", "a:b", "a@b", "a+b", "%E2%98%83"])
+@pytest.mark.parametrize(
+    "tag", [".a", "-a", "x" * 129, "a%20b", "a%00", "a%0A", "%C3%A4", "a:b", "a@b", "a+b", "%E2%98%83"]
+)
 def test_a_malformed_tag_is_refused(admin: httpx.Client, name: str, tag: str) -> None:
     top = pushed(admin, name, "1")[0]
     for method in ("PUT", "GET", "DELETE"):
@@ -78,7 +81,9 @@ def test_a_tag_body_that_is_no_image_id_string_is_refused(admin: httpx.Client, n
 
 
 @pytest.mark.parametrize("unknown", [fresh_id(), "short", "A" * 64, "../../x"])
-def test_a_tag_for_an_unknown_image_is_not_found_and_makes_no_repository(admin: httpx.Client, name: str, unknown: str) -> None:
+def test_a_tag_for_an_unknown_image_is_not_found_and_makes_no_repository(
+    admin: httpx.Client, name: str, unknown: str
+) -> None:
     assert error(put_tag(admin, name, "1", unknown)) == (404, "Image not found")
     assert admin.get(f"/v1/repositories/{name}/tags").status_code == 404
 
@@ -98,7 +103,9 @@ def test_a_tag_needs_push_right(door: Running, admin: httpx.Client, name: str) -
     assert reader.get(f"/v1/repositories/{name}/tags").json() == {"latest": top.id}
 
 
-def test_a_tag_of_an_image_that_the_caller_cannot_push_is_not_found(door: Running, admin: httpx.Client, name: str) -> None:
+def test_a_tag_of_an_image_that_the_caller_cannot_push_is_not_found(
+    door: Running, admin: httpx.Client, name: str
+) -> None:
     top = pushed(admin, name)[0]
     writer = door.client("tagwriter", door.add_user("tagwriter", role="push", repositories="tagwriter/*"))
     assert error(put_tag(writer, "tagwriter/app", "1", top.id)) == (404, "Image not found")
@@ -160,7 +167,9 @@ def test_a_repository_is_private_until_told_otherwise(admin: httpx.Client, name:
     assert admin.get(base).json() == {"access": "public"}
 
 
-@pytest.mark.parametrize("body", ["{}", "[]", "null", '{"access": "other"}', '{"access": []}', '{"access": {}}', '{"access": 1}', '"public"'])
+@pytest.mark.parametrize(
+    "body", ["{}", "[]", "null", '{"access": "other"}', '{"access": []}', '{"access": {}}', '{"access": 1}', '"public"']
+)
 def test_properties_that_are_none_are_refused(admin: httpx.Client, name: str, body: str) -> None:
     pushed(admin, name)
     assert error(admin.put(f"/v1/repositories/{name}/properties", content=body)) == (400, "Invalid data")

@@ -6,6 +6,7 @@ import json
 
 import httpx
 import pytest
+
 from tests.parts.registry import Running
 from tests.registry.protocol.pushing import (
     Layer,
@@ -151,7 +152,9 @@ def test_an_empty_checksum_is_missing(admin: httpx.Client) -> None:
     assert error(put_checksum(admin, layer, "")) == (400, "Missing Image's checksum")
 
 
-@pytest.mark.parametrize("claimed", ["sha256:" + "0" * 64, "sha256:", "x", "tarsum+sha256:" + "0" * 64, "md5:" + "0" * 32])
+@pytest.mark.parametrize(
+    "claimed", ["sha256:" + "0" * 64, "sha256:", "x", "tarsum+sha256:" + "0" * 64, "md5:" + "0" * 32]
+)
 def test_a_wrong_checksum_leaves_the_image_pending_and_repeatable(admin: httpx.Client, claimed: str) -> None:
     layer = image()
     put_json(admin, layer)
@@ -218,7 +221,9 @@ def test_two_clients_that_push_one_image_both_succeed(door: Running, admin: http
     assert admin.get(f"/v1/images/{layer.id}/layer").content == blob(layer)
 
 
-def test_an_id_taken_elsewhere_with_other_content_is_never_called_existing(door: Running, admin: httpx.Client, name: str) -> None:
+def test_an_id_taken_elsewhere_with_other_content_is_never_called_existing(
+    door: Running, admin: httpx.Client, name: str
+) -> None:
     """`Image already exists` would make the second client tag somebody else's bytes."""
     mine = door.client("narrow", door.add_user("narrow", role="push", repositories="narrow/*"))
     taken = pushed(admin, name)[0]
@@ -231,7 +236,9 @@ def test_an_id_taken_elsewhere_with_other_content_is_never_called_existing(door:
     assert admin.get(f"/v1/images/{taken.id}/layer").content == blob(taken)
 
 
-def test_the_same_image_pushed_where_the_first_cannot_be_seen_joins_it(door: Running, admin: httpx.Client, name: str) -> None:
+def test_the_same_image_pushed_where_the_first_cannot_be_seen_joins_it(
+    door: Running, admin: httpx.Client, name: str
+) -> None:
     mine = door.client("joiner", door.add_user("joiner", role="push", repositories="joiner/*"))
     layer = pushed(admin, name)[0]
     before = admin.get("/api/usage").json()
@@ -250,7 +257,10 @@ def test_an_id_of_16_digits_is_an_id(admin: httpx.Client, name: str) -> None:
 
 
 @pytest.mark.parametrize("bad", ["x", "A" * 64, "0" * 63, "0" * 65, "0" * 15, "g" * 64, "0" * 64 + "%0A", "0" * 32])
-@pytest.mark.parametrize(("method", "part"), [("GET", "json"), ("GET", "layer"), ("GET", "ancestry"), ("PUT", "json"), ("PUT", "layer"), ("PUT", "checksum")])
+@pytest.mark.parametrize(
+    ("method", "part"),
+    [("GET", "json"), ("GET", "layer"), ("GET", "ancestry"), ("PUT", "json"), ("PUT", "layer"), ("PUT", "checksum")],
+)
 def test_a_malformed_id_is_404_everywhere(admin: httpx.Client, bad: str, method: str, part: str) -> None:
     assert error(admin.request(method, f"/v1/images/{bad}/{part}")) == (404, "Invalid image ID")
 
@@ -272,7 +282,9 @@ def test_chunked_and_plain_bodies_are_the_same(admin: httpx.Client, name: str) -
     assert admin.get(f"/v1/images/{layer.id}/layer").content == blob(layer)
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive at all", b"\x1f\x8b broken gzip"], ids=["empty", "text", "broken"])
+@pytest.mark.parametrize(
+    "content", [b"", b"no archive at all", b"\x1f\x8b broken gzip"], ids=["empty", "text", "broken"]
+)
 def test_a_layer_may_hold_anything(admin: httpx.Client, name: str, content: bytes) -> None:
     own = fresh_id()
     push(admin, name, "1", Layer(own, json.dumps({"id": own}).encode(), None, content))

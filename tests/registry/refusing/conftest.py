@@ -10,6 +10,7 @@ from typing import Any, Final
 import httpx
 import pytest
 from flask import Flask
+
 from tests.clients.v1_model import Layer
 from tests.parts.registry import Running
 from tests.registry.protocol import routes
@@ -18,6 +19,8 @@ from tests.registry.protocol.pushing import AGENT, pushed
 
 _NUMBERS: Final = count(1)
 KEPT: Final = "kept/app"
+# Files that come and go while a registry serves and users are added.
+_MOVING: Final = ("pier.sqlite3", "rights.yaml", "users.htpasswd")
 
 
 @pytest.fixture(scope="session", params=DOORS)
@@ -51,7 +54,7 @@ def state(door: Running, admin: httpx.Client, kept: Layer) -> Callable[[], str]:
         told: dict[str, Any] = {path: admin.get(path).json() for path in ("/api/usage", "/api/repositories")}
         told["tags"] = admin.get(f"/v1/repositories/{KEPT}/tags").json()
         told["files"] = sorted(str(path) for area in ("layers", "uploads") for path in (door.data / area).rglob("*"))
-        told["around"] = sorted(path.name for path in door.data.iterdir() if not path.name.startswith("pier.sqlite3"))
+        told["around"] = sorted(path.name for path in door.data.iterdir() if not path.name.startswith(_MOVING))
         return json.dumps(told, sort_keys=True)
 
     return look

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from tests.parts.registry import PIER, Running, configured
 from tests.registry.protocol.pushing import Layer, digest, pushed
 

@@ -7,6 +7,7 @@ import base64
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tests.parts.registry import Running
 from tests.registry.protocol.doors import Answer, Raw
 
@@ -26,7 +27,7 @@ def encoded(credential: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     "authorization",
-    [b"Basic", b"Basic ", b"Basic !!!", b"Basic YQ", b"Basic " + b"A" * 9999, b"Bearer x", b"Token ", b"Digest x=y", b"x",
+    [b"Basic", b"Basic ", b"Basic !!!", b"Basic YQ", b"Basic " + b"A" * 8000, b"Bearer x", b"Token ", b"x",
      encoded(b""), encoded(b":"), encoded(b"admin"), encoded(b":secret"), encoded(b"admin:"), encoded(b"ad\0min:x"),
      encoded(b"\xff\xfe:\xff"), encoded("ä:ö".encode()), encoded(b"admin:" + b"x" * 73), encoded(b"admin:a:b:c"),
      encoded(b"admin\r\nX: y:z"), encoded(b"x" * 5000 + b":y"), b"Basic\tYTpi", b"basic " + base64.b64encode(b"a:b")],

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tests.clients.v1_model import Layer
 from tests.parts.registry import Running
 from tests.registry.protocol.doors import Raw, basic
@@ -17,7 +18,17 @@ from tests.registry.protocol.pushing import blob
 
 pytestmark = pytest.mark.usefixtures("unchanged")
 
-EVIL = ["' OR 1=1 --", '"; DROP TABLE tag; --', "%", "_", "\\", "%25%00", "kept/app' UNION SELECT * FROM event --", "\0", "%" * 3000]
+EVIL = [
+    "' OR 1=1 --",
+    '"; DROP TABLE tag; --',
+    "%",
+    "_",
+    "\\",
+    "%25%00",
+    "kept/app' UNION SELECT * FROM event --",
+    "\0",
+    "%" * 3000,
+]
 LISTS = ["/v1/search?q={}", "/v1/alltags?q={}", "/v1/alltags?q=kept&last={}", "/v1/allnamespaces?last={}",
          "/api/repositories?last={}", "/api/repositories/kept/app/tags?last={}"]  # fmt: skip
 
@@ -54,7 +65,9 @@ def test_no_bytes_as_a_query_break_the_registry(door: Running, raw: bytes) -> No
             assert answer.status in {200, 400}
 
 
-@pytest.mark.parametrize("number", ["999999999", "-1", "abc", "0", "1.5", "1e9", "0x10", "+1", " 1", "9" * 400, "", "%00", "٣"])
+@pytest.mark.parametrize(
+    "number", ["999999999", "-1", "abc", "0", "1.5", "1e9", "0x10", "+1", " 1", "9" * 400, "", "%00", "٣"]
+)
 def test_a_number_is_clamped_or_refused(admin: httpx.Client, number: str) -> None:
     for path in ("/v1/search", "/v1/allnamespaces", "/api/repositories", "/api/repositories/kept/app/tags"):
         answer = admin.get(path, params={"n": number})
@@ -71,7 +84,9 @@ def test_wildcards_find_only_themselves(admin: httpx.Client, wild: str) -> None:
 @pytest.mark.parametrize("host", ["evil.example", "localhost:1", "[::1]:5", "a.b.c:65535"])
 def test_a_foreign_host_changes_nothing_but_the_endpoint_it_asked_for(door: Running, host: str) -> None:
     with Raw(door) as wire:
-        wire.say(f"GET /v1/repositories/kept/app/tags HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n", basic(door), "\r\n")
+        wire.say(
+            f"GET /v1/repositories/kept/app/tags HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n", basic(door), "\r\n"
+        )
         answer = wire.answer()
     assert answer.status == 200
     assert host.encode() not in answer.body
