@@ -85,7 +85,7 @@ class _Worker:
             act = self._random.choice(choices)
             try:
                 act(self._random.choice(REPOSITORIES), self._random.choice(TAGS))
-            except Exception:  # whatever it is, the test is to say so
+            except Exception:  # noqa: BLE001  whatever it is, the test is to say so
                 self.told.failures.append(traceback.format_exc())
                 return
 
