@@ -15,7 +15,7 @@ CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
     "response_schema_conformance,ignored_auth"
 )
-SECONDS = 20
+SECONDS = 12
 
 
 def test_every_described_address_answers_as_described(door: Running, admin: httpx.Client, tmp_path: Path) -> None:

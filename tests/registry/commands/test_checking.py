@@ -77,13 +77,13 @@ def test_a_file_cut_short_is_found(broken: tuple[Running, Layer]) -> None:
 
 def test_a_stray_file_is_found_and_removed_once_it_is_old(broken: tuple[Running, Layer]) -> None:
     running, layer = broken
-    stray = running.data / "layers" / "sha256" / "[red]:smile:[bold]"
+    stray = running.data / "layers" / "sha256" / "[b]:heart:"
     stray.write_bytes(bytes(5000))
     assert fsck(running)[0] == 0
     os.utime(stray, (DAYS_AGO, DAYS_AGO))
     code, report = fsck(running)
     assert (code, kinds(report)) == (1, ["stray"])
-    assert "[red]:smile:[bold]" in running.pier("fsck", check=False).stdout.replace("\n", "")
+    assert "[b]:heart:" in running.pier("fsck", check=False).stdout
     code, report = fsck(running, "--repair")
     assert (code, report["freed_bytes"], stray.exists()) == (0, 5000, False)
     assert file_of(running, layer).exists()
