@@ -25,6 +25,7 @@ from pier_registry.storage.base import Readable, Received
 
 HEARTBEAT: Final = 60.0
 _KEPT_TRIES: Final = 4
+_CONFIRMATIONS: Final = 2 * _KEPT_TRIES
 
 
 def image_json(registry: Registry, caller: Caller, image_id: ImageId, body: bytes) -> None:
@@ -78,15 +79,28 @@ def checksum(registry: Registry, caller: Caller, image_id: ImageId, claimed: str
 
     Raises ImageUnknown, ChecksumSet, ChecksumMismatch, ImageTaken, ImageJsonInvalid. Registry v1, "PUT checksum".
     """
-    known, upload = registry.metadata.read(lambda tx: _confirmed(tx, caller, image_id, claimed))
+    for _ in range(_CONFIRMATIONS):
+        known, upload = registry.metadata.read(lambda tx: _confirmed(tx, caller, image_id, claimed))
+        unneeded = _published(registry, caller, known, upload)
+        if unneeded is not None:
+            files.drop(registry, unneeded)
+            return
+    raise errors.Conflict("this image was pushed by others at the same time, or its layer is gone: push it again")
+
+
+def _published(
+    registry: Registry, caller: Caller, known: PendingImage, upload: Upload
+) -> list[refcounts.GoneLayer] | None:
+    """Files that are not needed; None when another client of this user confirmed this very upload first."""
     assert upload.digest is not None  # noqa: S101  _confirmed returns received uploads only
-    registry.storage.publish(upload.uuid, upload.digest)
     try:
-        entries = registry.metadata.write(lambda tx: _complete(registry, tx, caller, known, upload))
+        registry.storage.publish(upload.uuid, upload.digest)
+        return registry.metadata.write(lambda tx: _complete(registry, tx, caller, known, upload))
+    except FileNotFoundError:
+        return None
     except errors.ImageTaken:
         files.forget(registry, lambda tx: uploads.discard(tx, upload))
         raise
-    files.drop(registry, entries)
 
 
 def _checked(body: bytes, image_id: ImageId) -> ImageId | None:
@@ -191,14 +205,13 @@ def _confirmed(tx: Transaction, caller: Caller, image_id: ImageId, claimed: str)
 
 def _complete(
     registry: Registry, tx: Transaction, caller: Caller, waiting: PendingImage, upload: Upload
-) -> list[refcounts.GoneLayer]:
+) -> list[refcounts.GoneLayer] | None:
     """The image's row and its holders, or the promise of an equal one; returns a file that is not needed."""
     _alive(registry, tx, caller)
-    if uploads.pending(tx, caller.user, waiting.image_id, lock=True) is None:
-        raise errors.ImageUnknown
+    uploads.pending(tx, caller.user, waiting.image_id, lock=True)
     mine = next((one for one in uploads.of_pending(tx, waiting.id, lock=True) if one.uuid == upload.uuid), None)
     if mine is None or mine.digest is None:
-        raise errors.ImageUnknown
+        return None
     arrival = Arrival(mine.digest, mine.size, mine.uuid, mine.uncompressed)
     known = images.find(tx, waiting.image_id, lock=True)
     if known is None:

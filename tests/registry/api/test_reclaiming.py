@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.clients.v1_model import Layer
 from tests.parts.registry import Running
-from tests.registry.protocol.pushing import Layer, blob, digest, image, push, pushed, put_image, put_tag
+from tests.registry.protocol.pushing import blob, digest, image, push, pushed, put_image, put_tag
 
 
 def lines(*layers: Layer) -> list[dict[str, Any]]:

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from tests.clients.v1_model import Layer
 from tests.parts.registry import Running
 from tests.registry.protocol.doors import opened
-from tests.registry.protocol.pushing import AGENT, Layer, blob, digest, push, pushed
+from tests.registry.protocol.pushing import AGENT, blob, digest, push, pushed
 
 DAYS_AGO = time.time() - 7 * 86_400
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from tests.clients.v1_model import Layer
+from tests.clients.v1_model import Layer as Layer  # noqa: PLC0414  for the tests beside this
 
 AGENT = "docker/1.6.2 go/go1.4.2 git-commit/7c8fca2 kernel/4.0.5-Boot2Docker os/Linux arch/AMD64"
 

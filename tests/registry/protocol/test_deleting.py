@@ -7,8 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.clients.v1_model import Layer
 from tests.parts.registry import Running
-from tests.registry.protocol.pushing import Layer, blob, digest, error, image, push, pushed, put_image, put_tag
+from tests.registry.protocol.pushing import blob, digest, error, image, push, pushed, put_image, put_tag
 
 MIB = 1 << 20
 

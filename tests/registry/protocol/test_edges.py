@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from tests.clients.v1 import ClientError, DockerV1, Image
+from tests.clients.v1_model import Layer
 from tests.parts.registry import Running
 from tests.registry.protocol.doors import Raw, basic
 from tests.registry.protocol.pushing import (
-    Layer,
     blob,
     error,
     fresh_id,

@@ -7,9 +7,9 @@ import json
 import httpx
 import pytest
 
+from tests.clients.v1_model import Layer
 from tests.parts.registry import Running
 from tests.registry.protocol.pushing import (
-    Layer,
     blob,
     error,
     fresh_id,

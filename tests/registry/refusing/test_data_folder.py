@@ -11,8 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.clients.v1_model import Layer
 from tests.parts.registry import PIER, Running, configured
-from tests.registry.protocol.pushing import Layer, digest, pushed
+from tests.registry.protocol.pushing import digest, pushed
 
 
 def file_of(door: Running, layer: Layer) -> Path:
