@@ -31,6 +31,8 @@ _COLD: Final = 7
 _SETTLED: Final = 2.5  # seconds after which a changed users file is no longer read at each request
 _WARM: Final = 400
 _TURNS: Final = 10
+# With several, how connections happen to fall to workers outweighs what is measured here.
+_WORKERS: Final = 1
 
 
 def measure(bench: Bench) -> Iterator[Row]:
@@ -39,7 +41,7 @@ def measure(bench: Bench) -> Iterator[Row]:
     The time of a request is that of all divided by their number, so a password judged anew is in it.
     """
     image = Image.of(layers.layer(layers.MIB))
-    with serving(bench, "guarded") as ours, _opened(bench, image) as open_door:
+    with serving(bench, "guarded", workers=_WORKERS) as ours, _opened(bench, image) as open_door:
         images.push(bench.client, door(ours), image)
         path = f"{image.base}/json"
         yield _cold(bench.client, ours, path)
@@ -102,10 +104,10 @@ def _new_password(ours: Running, name: str) -> str:
 @contextmanager
 def _opened(bench: Bench, image: Image) -> Iterator[Door]:
     """A registry with the image, first run as it is to be made and filled, then without authentication."""
-    with serving(bench, "open") as filled:
+    with serving(bench, "open", workers=_WORKERS) as filled:
         images.push(bench.client, door(filled), image)
         _new_password(filled, USER)
-    again = configured(filled.data)
+    again = configured(filled.data, workers=_WORKERS)
     with _process(again, "bench.open_door", "registry"), _process(again, "pier_registry.proxy", "door"):
         _await(again)
         yield Door(again.url, again.ca, USER, "unread")

@@ -86,6 +86,6 @@ def _readable(tx: Transaction, caller: Caller, image_id: ImageId) -> Image:
 
 
 def _absent(tx: Transaction, caller: Caller, image_id: ImageId) -> errors.PierError:
-    if uploads.pending(tx, caller.user, image_id) is not None:
+    if uploads.pending(tx, caller.pusher, image_id) is not None:
         return errors.ImageIncomplete()
     return errors.ImageUnknown()

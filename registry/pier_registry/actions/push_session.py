@@ -7,10 +7,9 @@ from collections.abc import Collection
 from pier_registry import errors
 from pier_registry.actions import files
 from pier_registry.actions.registry import Caller, Registry
-from pier_registry.metadata import images, leases, refcounts, sessions
+from pier_registry.metadata import leases, refcounts, sessions
 from pier_registry.metadata.refcounts import Released
 from pier_registry.metadata.session import Transaction
-from pier_registry.metadata.sessions import PushSession
 from pier_registry.names import ImageId, RepositoryName
 
 
@@ -37,21 +36,16 @@ def begin(
 
 
 def end(registry: Registry, caller: Caller, repository: RepositoryName) -> None:
-    """Close the oldest session of this pusher; promises that none of its others announced go too."""
+    """End a push; with the last one of this pusher in the repository, every promise that is left there goes."""
     caller.require("push", repository.full)
 
     def work(tx: Transaction) -> Released:
-        open_ones = _sessions(tx, caller, repository)
-        if open_ones:
-            sessions.close(tx, open_ones[0].id)
+        if not sessions.end(tx, caller.pusher, repository.full):
+            return Released()
         left = leases.lock_all(tx, "image", repository.full, caller.pusher)
         # Asked under the lock: a push that begins meanwhile is seen, or gets its promises after this.
-        needed = {image_id for known in _sessions(tx, caller, repository) for image_id in known.announced}
-        kept = images.rows_of(tx, needed) if needed else set()
-        return refcounts.reap_freed(tx, leases.drop(tx, [row for held, row in left.items() if held not in kept]))
+        if sessions.some(tx, caller.pusher, repository.full):
+            return Released()
+        return refcounts.reap_freed(tx, leases.drop(tx, left))
 
     files.drop(registry, files.forget(registry, work).layers)
-
-
-def _sessions(tx: Transaction, caller: Caller, repository: RepositoryName) -> list[PushSession]:
-    return [known for known in sessions.of(tx, caller.pusher) if known.repository == repository.full]

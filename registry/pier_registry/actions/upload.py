@@ -48,7 +48,7 @@ def image_json(registry: Registry, caller: Caller, image_id: ImageId, body: byte
             return True
         if uploads.count(tx, caller.user) >= registry.settings.max_sessions:
             raise errors.TooManyRequests("too many open uploads of this user (PIER_MAX_SESSIONS): finish some", 60)
-        uploads.put_pending(tx, caller.user, image_id, parent, body)
+        uploads.put_pending(tx, caller.pusher, image_id, parent, body)
         return False
 
     if registry.metadata.write(work):  # told after the commit: the client skips the image, and counts on it
@@ -143,7 +143,7 @@ def _depth_of_parent(tx: Transaction, caller: Caller, parent: ImageId | None, ch
         known = images.find(tx, parent)
         if known and visibility.reaches(tx, caller, known, "push"):
             return depth + known.depth
-        waiting = uploads.pending(tx, caller.user, parent)
+        waiting = uploads.pending(tx, caller.pusher, parent)
         if waiting is None or waiting.parent == child:
             raise _no_parent()
         depth, parent = depth + 1, waiting.parent
@@ -161,16 +161,25 @@ def _room_for(registry: Registry, announced: int) -> None:
 
 def _begin(registry: Registry, tx: Transaction, caller: Caller, image_id: ImageId, uuid: str) -> PendingImage:
     _alive(registry, tx, caller)
-    waiting = uploads.pending(tx, caller.user, image_id, lock=True)
-    if waiting is None:
-        known = images.find(tx, image_id)
-        if known and visibility.reaches(tx, caller, known, "push"):
-            raise errors.ImageExists
-        raise errors.ImageUnknown
+    waiting = uploads.pending(tx, caller.pusher, image_id, lock=True) or _overtaken(tx, caller, image_id)
     if uploads.count(tx, caller.user) >= registry.settings.max_sessions:
         raise errors.TooManyRequests("too many open uploads of this user (PIER_MAX_SESSIONS): finish some", 60)
     uploads.begin(tx, uuid, caller.user, waiting.id)
     return waiting
+
+
+def _overtaken(tx: Transaction, caller: Caller, image_id: ImageId) -> PendingImage:
+    """An image that another client of this user completed while this push, begun before, was about to send it.
+
+    Old clients give up at a refusal here, so the layer is taken once more, and its checksum joins the image.
+    """
+    known = images.find(tx, image_id)
+    if known is None or not visibility.reaches(tx, caller, known, "push"):
+        raise errors.ImageUnknown
+    if not any(push.born <= known.created for push in promises.announcing(tx, caller, image_id)):
+        raise errors.ImageExists
+    parent = None if known.parent_id is None else images.by_row(tx, known.parent_id).image_id
+    return uploads.put_pending(tx, caller.pusher, image_id, parent, images.json_of(tx, known.id))
 
 
 def _beat(registry: Registry, tx: Transaction, caller: Caller, uuid: str) -> None:
@@ -188,7 +197,7 @@ def _received(tx: Transaction, known: PendingImage, uuid: str, received: Receive
 
 
 def _confirmed(tx: Transaction, caller: Caller, image_id: ImageId, claimed: str) -> tuple[PendingImage, Upload]:
-    waiting = uploads.pending(tx, caller.user, image_id)
+    waiting = uploads.pending(tx, caller.pusher, image_id)
     if waiting is None:
         known = images.find(tx, image_id)
         if known and visibility.reaches(tx, caller, known, "push"):
@@ -197,7 +206,7 @@ def _confirmed(tx: Transaction, caller: Caller, image_id: ImageId, claimed: str)
     received = [upload for upload in uploads.of_pending(tx, waiting.id) if upload.digest]
     if not received:
         raise errors.ImageJsonInvalid("the image has no layer yet: PUT its layer before the checksum")
-    for upload in received:
+    for upload in reversed(received):
         if str(upload.payload) == claimed:
             return waiting, upload
     raise errors.ChecksumMismatch
@@ -208,7 +217,7 @@ def _complete(
 ) -> list[refcounts.GoneLayer] | None:
     """The image's row and its holders, or the promise of an equal one; returns a file that is not needed."""
     _alive(registry, tx, caller)
-    uploads.pending(tx, caller.user, waiting.image_id, lock=True)
+    uploads.by_row(tx, waiting.id)
     mine = next((one for one in uploads.of_pending(tx, waiting.id, lock=True) if one.uuid == upload.uuid), None)
     if mine is None or mine.digest is None:
         return None

@@ -15,7 +15,7 @@ from pier_registry.names import Digest, ImageId
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """`size` in bytes, as stored; `lost` when the layer's file is missing; `depth` 1 for a root."""
+    """`size` in bytes, as stored; `lost` when the layer's file is missing; `depth` 1 for a root; `created` in ms."""
 
     id: int
     image_id: ImageId
@@ -24,6 +24,7 @@ class Image:
     depth: int
     cnt: int
     payload: str
+    created: int
     digest: Digest
     size: int
     generation: str
@@ -39,6 +40,7 @@ _SUMMARY = (
     image.c.depth,
     image.c.cnt,
     image.c.payload,
+    image.c.created,
     layer.c.digest,
     layer.c.size,
     layer.c.generation,
@@ -61,11 +63,6 @@ def find(tx: Transaction, image_id: ImageId, *, lock: bool = False) -> Image | N
         tx.run(select(image.c.id).where(image.c.image_id == image_id).with_for_update())
     row = tx.run(_summaries().where(image.c.image_id == image_id)).one_or_none()
     return None if row is None else _image(row)
-
-
-def rows_of(tx: Transaction, image_ids: Collection[str]) -> set[int]:
-    """Row ids of those that exist."""
-    return set(tx.run(select(image.c.id).where(image.c.image_id.in_(sorted(image_ids)))).scalars())
 
 
 def by_row(tx: Transaction, row_id: int) -> Image:

@@ -82,11 +82,10 @@ def take_back(tx: Transaction, kind: Kind, objects: Collection[int], repository:
     return _drop(tx, and_(mine, lease.c.promises <= 0))
 
 
-def lock_all(tx: Transaction, kind: Kind, repository: str, pusher: Pusher) -> dict[int, int]:
-    """Lock every promise of a kind that this pusher still has in a repository: row ids by object."""
+def lock_all(tx: Transaction, kind: Kind, repository: str, pusher: Pusher) -> list[int]:
+    """Lock every promise of a kind that this pusher still has in a repository; returns the row ids."""
     mine = and_(lease.c.kind == kind, lease.c.repository == repository, lease.c.pusher == pusher.key)
-    rows = tx.run(select(lease.c.object_id, lease.c.id).where(mine).order_by(lease.c.id).with_for_update())
-    return {row.object_id: row.id for row in rows}
+    return list(tx.run(select(lease.c.id).where(mine).order_by(lease.c.id).with_for_update()).scalars())
 
 
 def drop(tx: Transaction, ids: Collection[int]) -> list[Freed]:

@@ -146,11 +146,12 @@ pending_image = _table(
     "pending_image",
     _id(),
     Column("user", Exact(_USER), nullable=False),
+    Column("pusher", Exact(64), nullable=False),
     Column("image_id", Exact(64), nullable=False),
     Column("parent", Exact(64)),
     Column("json", Body, nullable=False),
     Column("touched", Milliseconds, nullable=False, index=True),
-    UniqueConstraint("user", "image_id", name="pending_image_of"),
+    UniqueConstraint("user", "image_id", "pusher", name="pending_image_of"),
 )
 
 upload = _table(
@@ -176,6 +177,7 @@ push_session = _table(
     Column("repository", Exact(_NAME), nullable=False),
     Column("announced", _LONG_TEXT, nullable=False),
     Column("tags", Integer, nullable=False),
+    Column("ended", Integer, nullable=False, server_default="0"),
     Column("born", Milliseconds, nullable=False),
     Column("touched", Milliseconds, nullable=False, index=True),
     Index("push_session_of", "pusher", "repository"),

@@ -18,12 +18,13 @@ from pier_registry.metadata.session import Transaction
 
 @dataclass(frozen=True, slots=True)
 class PushSession:
-    """`tags` tag PUTs were announced, so each promise is given that often."""
+    """`tags` tag PUTs were announced, so each promise is given that often; `born` in ms."""
 
     id: int
     repository: str
     announced: frozenset[str]
     tags: int
+    born: int
 
 
 def open_session(tx: Transaction, pusher: Pusher, repository: str, announced: Collection[str], tags: int) -> None:
@@ -43,7 +44,7 @@ def open_session(tx: Transaction, pusher: Pusher, repository: str, announced: Co
 def of(tx: Transaction, pusher: Pusher) -> list[PushSession]:
     """The pusher's open sessions, oldest first."""
     rows = tx.run(select(push_session).where(push_session.c.pusher == pusher.key).order_by(push_session.c.id))
-    return [PushSession(r.id, r.repository, frozenset(json.loads(r.announced)), r.tags) for r in rows]
+    return [PushSession(r.id, r.repository, frozenset(json.loads(r.announced)), r.tags, r.born) for r in rows]
 
 
 def is_open(tx: Transaction, user: str, repository: str) -> bool:
@@ -58,6 +59,29 @@ def touch(tx: Transaction, pusher: Pusher, idle: int) -> None:
         .where(push_session.c.pusher == pusher.key, push_session.c.touched < tx.now - idle)
         .values(touched=tx.now)
     )
+
+
+def end(tx: Transaction, pusher: Pusher, repository: str) -> bool:
+    """End the oldest of the pusher's sessions in a repository; with the last one all go. Says whether none is left.
+
+    Two at once cannot be told apart, so none is forgotten, with what it announced, before both have ended.
+    """
+    mine = (push_session.c.pusher == pusher.key, push_session.c.repository == repository)
+    found = select(push_session.c.id, push_session.c.ended).where(*mine).order_by(push_session.c.id)
+    rows = tx.run(found.with_for_update()).all()
+    running = [row.id for row in rows if not row.ended]
+    if len(running) > 1:
+        tx.run(update(push_session).where(push_session.c.id == running[0]).values(ended=1))
+        return False
+    tx.run(delete(push_session).where(push_session.c.id.in_([row.id for row in rows])))
+    return True
+
+
+def some(tx: Transaction, pusher: Pusher, repository: str) -> bool:
+    statement = select(push_session.c.id).where(
+        push_session.c.pusher == pusher.key, push_session.c.repository == repository
+    )
+    return tx.run(statement.limit(1)).first() is not None
 
 
 def close(tx: Transaction, session_id: int) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy import Row, case, delete, func, select, update
 
 from pier_registry.metadata import outbox
+from pier_registry.metadata.leases import Pusher
 from pier_registry.metadata.schema import pending_image, upload
 from pier_registry.metadata.session import Transaction, inserted_id
 from pier_registry.names import Digest, ImageId, upload_path
@@ -23,6 +24,7 @@ class PendingImage:
 
     id: int
     user: str
+    pusher: str
     image_id: ImageId
     parent: ImageId | None
     json: bytes
@@ -41,23 +43,39 @@ class Upload:
     uncompressed: Digest | None
 
 
-def pending(tx: Transaction, user: str, image_id: ImageId, *, lock: bool = False) -> PendingImage | None:
-    statement = select(pending_image).where(pending_image.c.user == user, pending_image.c.image_id == image_id)
+def pending(tx: Transaction, pusher: Pusher, image_id: ImageId, *, lock: bool = False) -> PendingImage | None:
+    """The pusher's own, so that clients of one user do not take it from each other; else any of the user's."""
+    mine = case((pending_image.c.pusher == pusher.key, 0), else_=1)
+    statement = (
+        select(pending_image)
+        .where(pending_image.c.user == pusher.user, pending_image.c.image_id == image_id)
+        .order_by(mine, pending_image.c.id.desc())
+        .limit(1)
+    )
     row = tx.run(statement.with_for_update() if lock else statement).one_or_none()
-    return None if row is None else PendingImage(row.id, row.user, row.image_id, row.parent, bytes(row.json))
+    return None if row is None else _pending(row)
 
 
-def put_pending(tx: Transaction, user: str, image_id: ImageId, parent: ImageId | None, json: bytes) -> PendingImage:
-    """Make or overwrite it. Other bytes of json make the layers uploaded so far worthless: they go."""
-    known = pending(tx, user, image_id, lock=True)
-    if known is None:
-        values = {"user": user, "image_id": image_id, "parent": parent, "json": json, "touched": tx.now}
-        return PendingImage(inserted_id(tx.run(pending_image.insert().values(values))), user, image_id, parent, json)
+def by_row(tx: Transaction, row_id: int) -> PendingImage | None:
+    """Locked."""
+    row = tx.run(select(pending_image).where(pending_image.c.id == row_id).with_for_update()).one_or_none()
+    return None if row is None else _pending(row)
+
+
+def put_pending(
+    tx: Transaction, pusher: Pusher, image_id: ImageId, parent: ImageId | None, json: bytes
+) -> PendingImage:
+    """Make or overwrite the pusher's own. Other bytes of json make the layers uploaded so far worthless: they go."""
+    known = pending(tx, pusher, image_id, lock=True)
+    if known is None or known.pusher != pusher.key:
+        values = {"image_id": image_id, "parent": parent, "json": json, "touched": tx.now}
+        added = pending_image.insert().values(user=pusher.user, pusher=pusher.key, **values)
+        return PendingImage(inserted_id(tx.run(added)), pusher.user, pusher.key, image_id, parent, json)
     if known.json != json:
         drop_uploads(tx, known.id)
     values = {"parent": parent, "json": json, "touched": tx.now}
     tx.run(update(pending_image).where(pending_image.c.id == known.id).values(values))
-    return PendingImage(known.id, user, image_id, parent, json)
+    return PendingImage(known.id, pusher.user, pusher.key, image_id, parent, json)
 
 
 def remove_pending(tx: Transaction, pending_id: int) -> None:
@@ -130,6 +148,10 @@ def count(tx: Transaction, user: str) -> int:
 
 def uuids(tx: Transaction) -> set[str]:
     return set(tx.run(select(upload.c.uuid)).scalars())
+
+
+def _pending(row: Row[Any]) -> PendingImage:
+    return PendingImage(row.id, row.user, row.pusher, row.image_id, row.parent, bytes(row.json))
 
 
 def _upload(row: Row[Any]) -> Upload:

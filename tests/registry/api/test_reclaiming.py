@@ -9,6 +9,7 @@ import pytest
 
 from tests.clients.v1_model import Layer
 from tests.parts.registry import Running
+from tests.registry.protocol.doors import user
 from tests.registry.protocol.pushing import blob, digest, image, push, pushed, put_image, put_tag
 
 
@@ -90,8 +91,8 @@ def test_a_repository_receipt_sums_all_tags(admin: httpx.Client, name: str, shar
 def test_keepers_outside_the_callers_rights_are_a_number(door: Running, admin: httpx.Client, name: str) -> None:
     top = pushed(admin, name, "1")[0]
     put_tag(admin, f"secret-{name}", "hidden", top.id)
-    user = f"keeper{name.partition('/')[0]}"
-    pusher = door.client(user, door.add_user(user, role="push", repositories=name))
+    who = f"keeper{name.partition('/')[0]}"
+    pusher = user(door, who, "push", name)
     for answer in (
         pusher.get(f"/api/repositories/{name}/tags/1/reclaim"),
         pusher.delete(f"/api/repositories/{name}/tags/1"),
@@ -103,9 +104,9 @@ def test_keepers_outside_the_callers_rights_are_a_number(door: Running, admin: h
 
 def test_a_preview_needs_the_right_to_delete(door: Running, admin: httpx.Client, name: str) -> None:
     pushed(admin, name, "1")
-    user = f"viewer{name.partition('/')[0]}"
-    reader = door.client(user, door.add_user(user, role="pull", repositories="*"))
-    pusher = door.client(f"{user}2", door.add_user(f"{user}2", role="push", repositories="*"))
+    who = f"viewer{name.partition('/')[0]}"
+    reader = user(door, who, "pull", "*")
+    pusher = user(door, f"{who}2", "push", "*")
     tag, whole = f"/api/repositories/{name}/tags/1/reclaim", f"/api/repositories/{name}/reclaim"
     assert [client.get(tag).status_code for client in (reader, pusher)] == [403, 200]
     assert [client.get(whole).status_code for client in (reader, pusher)] == [403, 403]

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.parts.registry import Running
+from tests.registry.protocol.doors import user
 from tests.registry.protocol.pushing import blob, digest, image, push, pushed, put_image, put_tag
 
 
@@ -54,8 +55,8 @@ def test_usage_counts_what_a_push_adds_and_a_delete_takes(admin: httpx.Client, n
 
 
 def test_usage_is_for_those_who_may_see_everything(door: Running) -> None:
-    one = door.client("usageone", door.add_user("usageone", role="admin", repositories="team/*"))
-    all_ = door.client("usageall", door.add_user("usageall", role="pull", repositories="*"))
+    one = user(door, "usageone", "admin", "team/*")
+    all_ = user(door, "usageall", "pull", "*")
     assert refusal(one.get("/api/usage")) == (403, "DENIED")
     assert all_.get("/api/usage").status_code == 200
 
@@ -117,8 +118,8 @@ def walk(client: httpx.Client, path: str, member: str, size: int) -> list[str]:
 def test_a_walk_over_repositories_meets_each_once_single_names_too(
     door: Running, admin: httpx.Client, size: int
 ) -> None:
-    user = f"walker{size}"
-    walker = door.client(user, door.add_user(user, role="pull", repositories="w*"))
+    who = f"walker{size}"
+    walker = user(door, who, "pull", "w*")
     top = pushed(admin, "walk/a", "1")[0]
     for name in ("walk", "walka", "walk/b", "walk/b/c", "wa/lk"):
         put_tag(admin, name, "1", top.id)
@@ -160,7 +161,7 @@ def test_a_layer_promised_to_a_push_says_so(admin: httpx.Client, name: str) -> N
 
 
 def test_holders_outside_the_readers_rights_are_a_number(door: Running, admin: httpx.Client, name: str) -> None:
-    reader = door.client("holder", door.add_user("holder", role="pull", repositories="seen/*"))
+    reader = user(door, "holder", "pull", "seen/*")
     top = pushed(admin, name, "1")[0]
     put_tag(admin, name, "2", top.id)
     path = f"layers/{digest(top)}"

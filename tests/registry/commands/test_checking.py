@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.clients.v1_model import Layer
-from tests.parts.registry import Running
+from tests.parts.registry import Running, configured
 from tests.registry.protocol.doors import opened
 from tests.registry.protocol.pushing import AGENT, blob, digest, push, pushed
 
 DAYS_AGO = time.time() - 7 * 86_400
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Layer]:
+    """A data folder with one image in check/app:1, to be copied and broken."""
+    folder = tmp_path_factory.mktemp("filled")
+    with opened(folder, "direct") as running:
+        return folder, pushed(running.client(headers={"User-Agent": AGENT}), "check/app", "1", size=9000)[0]
+
+
 @pytest.fixture
-def broken(tmp_path: Path) -> Iterator[tuple[Running, Layer]]:
-    """A registry of its own with one image in check/app:1, served while it is checked."""
-    with opened(tmp_path, "direct") as running:
-        yield running, pushed(running.client(headers={"User-Agent": AGENT}), "check/app", "1", size=9000)[0]
+def broken(filled: tuple[Path, Layer], tmp_path: Path) -> tuple[Running, Layer]:
+    """Not serving; the commands do not need that."""
+    shutil.copytree(filled[0] / "data", tmp_path / "data", ignore=shutil.ignore_patterns("run"))
+    return configured(tmp_path / "data"), filled[1]
 
 
 def fsck(running: Running, *words: str) -> tuple[int, Any]:
@@ -57,9 +65,10 @@ def test_a_missing_file_is_found_mended_as_lost_and_healed_by_a_push(broken: tup
     assert (table.returncode, table.stdout.rstrip().endswith("not clean: run pier fsck --repair")) == (1, True)
     assert fsck(running, "--repair")[0] == 0
     assert fsck(running)[0] == 0
-    client = running.client(headers={"User-Agent": AGENT})
-    push(client, "check/app", "1", layer)
-    assert client.get(f"/v1/images/{layer.id}/layer").content == blob(layer)
+    with opened(running.data.parent, "direct") as serving:
+        client = serving.client(headers={"User-Agent": AGENT})
+        push(client, "check/app", "1", layer)
+        assert client.get(f"/v1/images/{layer.id}/layer").content == blob(layer)
 
 
 def test_changed_bytes_are_found_by_their_digest_only(broken: tuple[Running, Layer]) -> None:
@@ -99,8 +108,8 @@ def test_a_wrong_count_is_found_and_set_right(broken: tuple[Running, Layer]) -> 
     assert (code, kinds(report)) == (1, ["miscount"])
     assert fsck(running, "--repair")[0] == 0
     assert fsck(running)[0] == 0
-    freed = running.client().delete("/v1/repositories/check/app/tags/1").headers["Pier-Freed-Bytes"]
-    assert freed == str(len(blob(layer)))
+    receipt = json.loads(running.pier("delete", "check/app:1", "--output", "json").stdout)
+    assert receipt["freed_bytes"] == len(blob(layer))
 
 
 def test_a_check_changes_nothing(broken: tuple[Running, Layer]) -> None:

@@ -45,6 +45,19 @@ class Fuse:
         self.left -= 1
 
 
+@dataclass(slots=True)
+class Meanwhile(Fuse):
+    """Does something of its own, once, when a step of this name is passed."""
+
+    at: str = ""
+    act: Callable[[], object] | None = None
+
+    def step(self, name: str) -> None:
+        if self.act and name == self.at:
+            act, self.act = self.act, None
+            act()
+
+
 class _Metadata(Metadata):
     """Another door to the same database."""
 

@@ -20,6 +20,7 @@ TIMES: Final = {
     schema.push_session: ("born", "touched"),
     schema.outbox: ("not_before",),
     schema.repository: ("touched",),
+    schema.image: ("created",),
     schema.duty: ("until",),
     schema.event: ("at",),
 }

@@ -158,9 +158,9 @@ def test_ids_are_not_used_again_after_a_restart_of_the_server() -> None:
 
 def _lease_and_drop(tx: Transaction) -> int:
     leases.grant(tx, "image", 1, "team/app", Pusher("alice", "key"), life=1000)
-    held = leases.lock_all(tx, "image", "team/app", Pusher("alice", "key"))
-    leases.drop(tx, list(held.values()))
-    return held[1]
+    (held,) = leases.lock_all(tx, "image", "team/app", Pusher("alice", "key"))
+    leases.drop(tx, [held])
+    return held
 
 
 @pytest.fixture(scope="module")

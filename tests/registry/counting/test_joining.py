@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from pier_registry import errors
-from pier_registry.actions import fsck
+from pier_registry.actions import fsck, reclaim
 from pier_registry.actions.registry import Registry
 from tests.registry.counting import passing, truth
+from tests.registry.counting.crashing import Meanwhile, fused
 from tests.registry.counting.pushing import (
     Client,
     Image,
@@ -123,6 +125,76 @@ def test_two_clients_of_one_user_may_send_the_same_image_at_once(registry: Regis
     for number, client in enumerate((alice, other)):
         client.send_checksum(top)
         client.tag("team/app", f"{number}", top)
+    truth.is_at_rest(registry)
+
+
+def test_two_clients_of_one_user_may_confirm_the_same_image_at_the_same_moment(
+    registry: Registry, alice: Client
+) -> None:
+    """Both choose the same upload; the one that comes second takes its own."""
+    top = image("top")
+    other = Client(registry, "alice", agent="docker/1.6.0")
+    for client in (alice, other):
+        client.send_json(top)
+        client.send_layer(top)
+    interrupted = fused(registry, Meanwhile(at="after a file was published", act=partial(other.send_checksum, top)))
+    Client(interrupted).send_checksum(top)
+    for number, client in enumerate((alice, other)):
+        client.tag("team/app", f"{number}", top)
+    passing.time(registry, passing.MINUTE)
+    reclaim.work_off(registry)
+    truth.is_at_rest(registry)
+
+
+def test_a_layer_may_be_sent_after_another_client_of_the_user_completed_the_image(
+    registry: Registry, alice: Client
+) -> None:
+    """Docker gives up when its layer is refused, and it was told to send it."""
+    top = chain("base", "top")
+    other = Client(registry, "alice", agent="docker/1.6.0")
+    alice.begin("team/app", top)
+    for one in reversed(top.chain):
+        alice.send_json(one)
+        other.begin("team/other", one)
+        other.send_json(one)
+        other.send_layer(one)
+        other.send_checksum(one)
+        other.end("team/other")
+        alice.send_layer(one)
+        alice.send_checksum(one)
+    alice.tag("team/app", "latest", top)
+    alice.end("team/app")
+    assert alice.pulled(top) == content(top)
+    passing.time(registry, passing.MINUTE)
+    reclaim.work_off(registry)
+    truth.is_at_rest(registry)
+
+
+def test_a_layer_of_an_image_that_was_complete_before_the_push_is_refused(registry: Registry, alice: Client) -> None:
+    top = image("top")
+    alice.push("team/app", "latest", top)
+    alice.begin("team/app", top)
+    with pytest.raises(errors.ImageExists):
+        alice.send_layer(top)
+    alice.end("team/app")
+    with pytest.raises(errors.ImageExists):
+        alice.send_layer(top)
+    truth.is_at_rest(registry)
+
+
+def test_an_upload_whose_file_is_gone_is_refused_with_a_way_out(registry: Registry, alice: Client) -> None:
+    top = image("top")
+    alice.send_json(top)
+    alice.send_layer(top)
+    (path,) = truth.files(registry, "uploads")
+    (registry.settings.data / path).unlink()
+    with pytest.raises(errors.Conflict, match="push it again"):
+        alice.send_checksum(top)
+    alice.send_layer(top)
+    alice.send_checksum(top)
+    alice.tag("team/app", "latest", top)
+    passing.everything(registry)
+    assert alice.pulled(top) == content(top)
     truth.is_at_rest(registry)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import secrets
 import socket
 import ssl
 import time
@@ -14,18 +15,30 @@ from email.parser import BytesParser
 from pathlib import Path
 from typing import Any, Final
 
-from tests.parts.registry import READY_WITHIN, Running, registry
+import httpx
+
+from pier_registry.web import rights_file, users
+from tests.parts.registry import READY_WITHIN, Running, configured
 
 DOORS: Final = ("nginx", "direct")
+_CHEAP: Final = 4  # bcrypt's cost, so that a wrong password takes no quarter of a second
 _ARGUMENTS: Final = {"nginx": (), "direct": ("--direct",)}
 
 
 @contextlib.contextmanager
 def opened(folder: Path, kind: str, **settings: object) -> Iterator[Running]:
-    """A registry of its own, in `folder`, which is ready when the block begins. One worker is enough for a test."""
-    with registry(folder / "data", *_ARGUMENTS[kind], **({"workers": 1} | settings)) as running:
+    """A registry of its own on `folder`/data, which is ready when the block begins. One worker is enough for a test."""
+    running = configured(folder / "data", *_ARGUMENTS[kind], **({"workers": 1} | settings))
+    running.data.mkdir(mode=0o700, exist_ok=True)
+    users.put(running.data / "users.htpasswd", "admin", users.hash_password(running.password, _CHEAP))
+    running.start()
+    try:
         _await(running.port)
         yield running
+    finally:
+        for client in running.clients:
+            client.close()
+        running.stop()
 
 
 def _await(port: int) -> None:
@@ -36,6 +49,15 @@ def _await(port: int) -> None:
                 return
         assert time.monotonic() < deadline, f"nothing listens on port {port}"
         time.sleep(0.05)
+
+
+def user(running: Running, name: str, role: str = "", repositories: str = "*", **options: Any) -> httpx.Client:
+    """A client of a new user, made as `pier users add` makes one but in a moment; without a role, the default one."""
+    password = secrets.token_urlsafe(12)
+    users.add(running.data / "users.htpasswd", name, users.hash_password(password, _CHEAP))
+    if role:
+        rights_file.set_entry(running.data / "rights.yaml", name, [rights_file.grant(role, [repositories])])
+    return running.client(name, password, **options)
 
 
 def basic(running: Running, user: str = "admin", password: str | None = None) -> str:

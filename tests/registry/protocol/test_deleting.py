@@ -9,6 +9,7 @@ import pytest
 
 from tests.clients.v1_model import Layer
 from tests.parts.registry import Running
+from tests.registry.protocol.doors import user
 from tests.registry.protocol.pushing import blob, digest, error, image, push, pushed, put_image, put_tag
 
 MIB = 1 << 20
@@ -144,7 +145,7 @@ def test_deleting_an_unknown_repository_is_not_found(admin: httpx.Client, name: 
 def test_deleting_a_repository_needs_admin_right_and_deleting_a_tag_push_right(
     door: Running, admin: httpx.Client, name: str
 ) -> None:
-    pusher = door.client("deleter", door.add_user("deleter", role="push", repositories="*"))
+    pusher = user(door, "deleter", "push", "*")
     pushed(admin, name, "1")
     pushed(admin, name, "2")
     assert error(pusher.delete(f"/v1/repositories/{name}/"))[0] == 403

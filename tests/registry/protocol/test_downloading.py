@@ -7,7 +7,7 @@ import pytest
 
 from tests.clients.v1_model import Layer
 from tests.parts.registry import Running
-from tests.registry.protocol.doors import Raw, basic
+from tests.registry.protocol.doors import Raw, basic, user
 from tests.registry.protocol.pushing import (
     blob,
     digest,
@@ -211,7 +211,7 @@ def test_json_is_never_compressed_layers_neither(admin: httpx.Client, layer: Lay
 def test_images_are_read_with_pull_right_on_some_repository_that_holds_them(
     door: Running, admin: httpx.Client, name: str
 ) -> None:
-    reader = door.client("reader", door.add_user("reader", role="pull", repositories="shared/*"))
+    reader = user(door, "reader", "pull", "shared/*")
     base, other = image(), image()
     push(admin, name, "1", base, image(base))
     push(admin, name, "2", other)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.parts.registry import Running
+from tests.registry.protocol.doors import user
 from tests.registry.protocol.pushing import blob, error, image, push, pushed, put_tag
 
 NAMES = ["list-a/one", "list-a/two", "list-b/one", "list-c/deep/er", "list_d/x"]
@@ -18,7 +19,7 @@ NAMES = ["list-a/one", "list-a/two", "list-b/one", "list-c/deep/er", "list_d/x"]
 @pytest.fixture(scope="session")
 def listed(door: Running, admin: httpx.Client) -> httpx.Client:
     """A user who sees nothing but five repositories."""
-    lister = door.client("lister", door.add_user("lister", role="pull", repositories="list*"))
+    lister = user(door, "lister", "pull", "list*")
     top = pushed(admin, NAMES[0], "1", architecture="arm", os="linux", created="2015-06-01T12:00:00Z")[0]
     for name in NAMES[1:]:
         assert put_tag(admin, name, "1", top.id).status_code == 200

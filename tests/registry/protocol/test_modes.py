@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 
 from tests.parts.registry import Running
-from tests.registry.protocol.doors import DOORS, opened
+from tests.registry.protocol.doors import DOORS, opened, user
 from tests.registry.protocol.pushing import (
     AGENT,
     blob,
@@ -159,7 +159,7 @@ def test_a_user_has_a_limit_of_open_pushes(limited: Running) -> None:
 
 
 def test_uploads_beyond_the_limit_are_429_and_finishing_one_makes_room(limited: Running) -> None:
-    client = limited.client("uploader", limited.add_user("uploader"), headers={"User-Agent": AGENT})
+    client = user(limited, "uploader", headers={"User-Agent": AGENT})
     layers = [image() for _ in range(3)]
     for layer in layers[:2]:
         put_json(client, layer)
@@ -182,6 +182,15 @@ def test_a_layer_beyond_the_limit_is_413_at_once_or_when_it_grows(limited: Runni
     assert error(client.put(f"/v1/images/{layer.id}/layer", content=pieces))[0] == 413
     assert sorted((limited.data / "uploads").iterdir()) == files
     assert client.get("/api/usage").json()["uploads"] == before
+
+
+def test_a_chain_as_long_as_dockers_longest_can_be_pushed_and_one_more_cannot(limited: Running) -> None:
+    client = limited.client(headers={"User-Agent": AGENT})
+    chain = pushed(client, "long/chain", depth=127, size=10)
+    assert client.get(f"/v1/images/{chain[-1].id}/ancestry").json() == [layer.id for layer in reversed(chain)]
+    status, text = error(put_json(client, image(chain[-1])))
+    assert status == 400
+    assert "PIER_MAX_CHAIN" in text
 
 
 def test_without_free_space_a_layer_is_refused_before_it_comes(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.parts.registry import Running
+from tests.registry.protocol.doors import user
 from tests.registry.protocol.pushing import (
     AGENT,
     error,
@@ -97,7 +98,7 @@ def test_a_tag_for_a_pending_image_is_not_found(admin: httpx.Client, name: str) 
 
 def test_a_tag_needs_push_right(door: Running, admin: httpx.Client, name: str) -> None:
     top = pushed(admin, name)[0]
-    reader = door.client("tagreader", door.add_user("tagreader", role="pull", repositories="*"))
+    reader = user(door, "tagreader", "pull", "*")
     assert error(put_tag(reader, name, "2", top.id))[0] == 403
     assert error(reader.delete(f"/v1/repositories/{name}/tags/latest"))[0] == 403
     assert reader.get(f"/v1/repositories/{name}/tags").json() == {"latest": top.id}
@@ -107,7 +108,7 @@ def test_a_tag_of_an_image_that_the_caller_cannot_push_is_not_found(
     door: Running, admin: httpx.Client, name: str
 ) -> None:
     top = pushed(admin, name)[0]
-    writer = door.client("tagwriter", door.add_user("tagwriter", role="push", repositories="tagwriter/*"))
+    writer = user(door, "tagwriter", "push", "tagwriter/*")
     assert error(put_tag(writer, "tagwriter/app", "1", top.id)) == (404, "Image not found")
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.clients.v1_model import Layer
 from tests.parts.registry import Running
+from tests.registry.protocol.doors import user
 from tests.registry.protocol.pushing import (
     blob,
     error,
@@ -113,7 +114,7 @@ def test_a_pending_image_is_pending_for_every_read(admin: httpx.Client) -> None:
 
 
 def test_a_pending_image_is_unknown_to_others(door: Running, admin: httpx.Client) -> None:
-    other = door.client("other", door.add_user("other"))
+    other = user(door, "other")
     layer = image()
     put_json(admin, layer)
     assert error(other.get(f"/v1/images/{layer.id}/json")) == (404, "Image not found")
@@ -210,7 +211,7 @@ def test_another_json_makes_the_layer_sent_before_it_worthless(admin: httpx.Clie
 
 
 def test_two_clients_that_push_one_image_both_succeed(door: Running, admin: httpx.Client, name: str) -> None:
-    second = door.client("second", door.add_user("second"))
+    second = user(door, "second")
     layer = image()
     for client in (admin, second):
         assert put_json(client, layer).status_code == 200
@@ -225,7 +226,7 @@ def test_an_id_taken_elsewhere_with_other_content_is_never_called_existing(
     door: Running, admin: httpx.Client, name: str
 ) -> None:
     """`Image already exists` would make the second client tag somebody else's bytes."""
-    mine = door.client("narrow", door.add_user("narrow", role="push", repositories="narrow/*"))
+    mine = user(door, "narrow", "push", "narrow/*")
     taken = pushed(admin, name)[0]
     own = image(image_id=taken.id)
     assert put_json(mine, own).status_code == 200
@@ -239,7 +240,7 @@ def test_an_id_taken_elsewhere_with_other_content_is_never_called_existing(
 def test_the_same_image_pushed_where_the_first_cannot_be_seen_joins_it(
     door: Running, admin: httpx.Client, name: str
 ) -> None:
-    mine = door.client("joiner", door.add_user("joiner", role="push", repositories="joiner/*"))
+    mine = user(door, "joiner", "push", "joiner/*")
     layer = pushed(admin, name)[0]
     before = admin.get("/api/usage").json()
     assert error(mine.get(f"/v1/images/{layer.id}/json"))[0] == 404
@@ -291,11 +292,3 @@ def test_a_layer_may_hold_anything(admin: httpx.Client, name: str, content: byte
     answer = admin.get(f"/v1/images/{own}/layer")
     assert (answer.status_code, answer.content) == (200, content)
     assert answer.headers["Content-Length"] == str(len(content))
-
-
-def test_a_chain_as_long_as_dockers_longest_can_be_pushed_and_one_more_cannot(admin: httpx.Client, name: str) -> None:
-    chain = pushed(admin, name, depth=127, size=10)
-    assert admin.get(f"/v1/images/{chain[-1].id}/ancestry").json() == [layer.id for layer in reversed(chain)]
-    status, text = error(put_json(admin, image(chain[-1])))
-    assert status == 400
-    assert "PIER_MAX_CHAIN" in text

@@ -12,6 +12,7 @@ from flask import Flask
 from tests.clients.v1_model import Layer
 from tests.parts.registry import Running
 from tests.registry.protocol import routes
+from tests.registry.protocol.doors import user
 from tests.registry.protocol.pushing import digest, error, fresh_id, image, put_json
 from tests.registry.protocol.routes import Route
 from tests.registry.refusing.conftest import KEPT
@@ -80,7 +81,7 @@ def _with(door: Running, authorization: str) -> httpx.Client:
 def test_a_writer_of_another_repository_can_neither_see_nor_change_this_one(
     door: Running, app: Flask, kept: Layer
 ) -> None:
-    client = _user(door, "outsider", "push", "elsewhere/*")
+    client = user(door, "outsider", "push", "elsewhere/*")
     for route in routes.of(app):
         if (route.method, route.rule) in OWN or route.rule in OPEN:
             continue
@@ -94,7 +95,7 @@ def test_a_writer_of_another_repository_can_neither_see_nor_change_this_one(
 
 @pytest.mark.usefixtures("unchanged")
 def test_a_reader_can_change_nothing(door: Running, app: Flask, kept: Layer) -> None:
-    client = _user(door, "keptreader", "pull", "kept/*")
+    client = user(door, "keptreader", "pull", "kept/*")
     for route in routes.changing(app):
         if (route.method, route.rule) not in OWN:
             assert knock(client, route, kept).status_code == 403, route
@@ -102,7 +103,7 @@ def test_a_reader_can_change_nothing(door: Running, app: Flask, kept: Layer) -> 
 
 @pytest.mark.usefixtures("unchanged")
 def test_a_reader_sees_what_it_may_read(door: Running, app: Flask, kept: Layer) -> None:
-    client = _user(door, "keptviewer", "pull", "kept/*")
+    client = user(door, "keptviewer", "pull", "kept/*")
     refused = {"/api/usage", *(route.rule for route in routes.of(app) if route.rule.endswith("/reclaim"))}
     for route in routes.of(app):
         if route.method == "GET":
@@ -111,7 +112,7 @@ def test_a_reader_sees_what_it_may_read(door: Running, app: Flask, kept: Layer) 
 
 @pytest.mark.usefixtures("unchanged")
 def test_a_pusher_cannot_delete_the_repository_nor_preview_that(door: Running, app: Flask, kept: Layer) -> None:
-    client = _user(door, "keptpusher", "push", "kept/*")
+    client = user(door, "keptpusher", "push", "kept/*")
     for path in ("/v1/repositories/kept/app/", "/v1/repositories/kept/app/tags", "/api/repositories/kept/app"):
         assert client.delete(path).status_code == 403
     assert client.get("/api/repositories/kept/app/reclaim").status_code == 403
@@ -120,14 +121,14 @@ def test_a_pusher_cannot_delete_the_repository_nor_preview_that(door: Running, a
 
 @pytest.mark.usefixtures("unchanged")
 def test_lists_of_an_outsider_do_not_mention_what_is_not_theirs(door: Running, kept: Layer) -> None:
-    client = _user(door, "listless", "push", "elsewhere/*")
+    client = user(door, "listless", "push", "elsewhere/*")
     for path in ("/v1/search", "/v1/allnamespaces", "/v1/alltags?q=kept", "/api/repositories"):
         assert "kept" not in client.get(path).text.replace("?q=kept", "")
 
 
 @pytest.mark.usefixtures("unchanged")
 def test_what_is_unknown_and_what_is_hidden_look_the_same(door: Running, kept: Layer) -> None:
-    client = _user(door, "curious", "push", "elsewhere/*")
+    client = user(door, "curious", "push", "elsewhere/*")
     for path, unknown in (
         ("/v1/repositories/kept/app/tags", "/v1/repositories/kept/no/tags"),
         ("/v1/repositories/kept/app/images", "/v1/repositories/kept/no/images"),
@@ -141,7 +142,7 @@ def test_what_is_unknown_and_what_is_hidden_look_the_same(door: Running, kept: L
 
 @pytest.mark.usefixtures("unchanged")
 def test_a_parent_that_the_caller_cannot_push_does_not_exist(door: Running, kept: Layer) -> None:
-    client = _user(door, "fatherless", "push", "elsewhere/*")
+    client = user(door, "fatherless", "push", "elsewhere/*")
     assert error(put_json(client, image(kept))) == (400, "Image depends on a non existing parent")
 
 
@@ -169,4 +170,4 @@ def test_a_header_opens_nothing(door: Running, lie: dict[str, str], state: Calla
 
 
 def _user(door: Running, name: str, role: str, repositories: str) -> httpx.Client:
-    return door.client(name, door.add_user(name, role=role, repositories=repositories))
+    return user(door, name, role, repositories)
