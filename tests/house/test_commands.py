@@ -55,7 +55,9 @@ def _parse(command: click.Command, words: list[str]) -> None:
         assert words[0] in command.commands, f"{command.name} has no verb {words[0]}"
         _parse(command.commands[words[0]], words[1:])
         return
-    command.make_parser(click.Context(command)).parse_args(list(words))
+    command.make_parser(click.Context(command, parent=click.Context(pier, **pier.context_settings))).parse_args(
+        list(words)
+    )
 
 
 def test_a_wrong_option_is_found() -> None:

@@ -99,7 +99,7 @@ def _until_done(registry: Registry, work: Callable[[Transaction], tuple[int, Rel
 
 def _idle_uploads(registry: Registry) -> None:
     idle = int(registry.settings.upload_timeout * 1000)
-    registry.metadata.write(lambda tx: sessions.drop_idle(tx, tx.now - idle))
+    registry.metadata.write(lambda tx: sessions.drop_idle(tx, tx.now - idle, life=registry.lease))
     while files.forget(registry, lambda tx: uploads.drop_idle(tx, tx.now - idle, _BATCH)) >= _BATCH:
         pass
 

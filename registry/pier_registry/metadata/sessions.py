@@ -9,9 +9,9 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 
-from pier_registry.metadata.leases import Pusher
+from pier_registry.metadata.leases import MAX_AGE, Pusher
 from pier_registry.metadata.schema import push_session
 from pier_registry.metadata.session import Transaction
 
@@ -62,16 +62,17 @@ def touch(tx: Transaction, pusher: Pusher, idle: int) -> None:
 
 
 def end(tx: Transaction, pusher: Pusher, repository: str) -> bool:
-    """End the oldest of the pusher's sessions in a repository; with the last one all go. Says whether none is left.
+    """End one of the pusher's sessions in a repository; with the last one all go. Says whether none is left.
 
-    Two at once cannot be told apart, so none is forgotten, with what it announced, before both have ended.
+    Two at once cannot be told apart, so none is forgotten, with what it announced, before both have ended. The
+    youngest is marked: one that was left behind then stays the oldest, and ends by its age.
     """
     mine = (push_session.c.pusher == pusher.key, push_session.c.repository == repository)
     found = select(push_session.c.id, push_session.c.ended).where(*mine).order_by(push_session.c.id)
     rows = tx.run(found.with_for_update()).all()
     running = [row.id for row in rows if not row.ended]
     if len(running) > 1:
-        tx.run(update(push_session).where(push_session.c.id == running[0]).values(ended=1))
+        tx.run(update(push_session).where(push_session.c.id == running[-1]).values(ended=1))
         return False
     tx.run(delete(push_session).where(push_session.c.id.in_([row.id for row in rows])))
     return True
@@ -89,8 +90,16 @@ def close(tx: Transaction, session_id: int) -> None:
 
 
 def count(tx: Transaction, user: str) -> int:
-    return int(tx.run(select(func.count()).where(push_session.c.user == user)).scalar_one())
+    """Those that have not ended."""
+    running = select(func.count()).where(push_session.c.user == user, push_session.c.ended == 0)
+    return int(tx.run(running).scalar_one())
 
 
-def drop_idle(tx: Transaction, before: int) -> int:
-    return tx.run(delete(push_session).where(push_session.c.touched < before)).rowcount
+def drop_idle(tx: Transaction, before: int, *, life: int) -> int:
+    """Drop those untouched since `before` (ms), and those older than any promise that they could still protect.
+
+    `life` is that of a promise in ms: an ended session is kept no longer, one that never ended for a day.
+    """
+    ended = and_(push_session.c.ended == 1, push_session.c.born < tx.now - life)
+    gone = or_(push_session.c.touched < before, push_session.c.born < tx.now - MAX_AGE, ended)
+    return tx.run(delete(push_session).where(gone)).rowcount

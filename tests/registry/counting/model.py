@@ -7,9 +7,11 @@ sent. What it does not know for sure after a crash it reads back, having checked
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +37,7 @@ _TOPS: Final = (
 )
 IMAGES: Final = (*_ROOTS, *_BASES, *_TOPS)
 CLIENTS: Final = (("alice", "docker/1.5.0"), ("alice", "docker/1.6.0"), ("bob", "docker/1.5.0"))
-REPOSITORIES: Final = ("team/a", "team/b", "library/c")
+REPOSITORIES: Final = ("team/a", "library/b")
 TAGS: Final = ("1", "2")
 
 clients = st.integers(0, len(CLIENTS) - 1)
@@ -48,6 +50,14 @@ picks = st.integers(0, 1000)
 Push = tuple[int, str]
 
 
+@dataclass(slots=True)
+class Announced:
+    """An open session; `ended` when one of several was ended, and nobody knows which."""
+
+    ids: frozenset[str]
+    ended: bool = False
+
+
 class Histories(RuleBasedStateMachine):
     def __init__(self, registry: Registry) -> None:
         super().__init__()
@@ -58,9 +68,11 @@ class Histories(RuleBasedStateMachine):
         self.fuse = Fuse()
         self.fragile = fused(registry, self.fuse)
         self.tags: dict[tuple[str, str], Image] = {}
-        self.sessions: dict[Push, list[set[str]]] = {}
-        self.promised: dict[Push, set[str]] = {}
-        self.running: dict[Push, Iterator[Callable[[], None]]] = {}
+        self.sessions: dict[Push, list[Announced]] = {}
+        self.promised: dict[Push, Counter[str]] = {}
+        self.running: dict[Push, Iterator[Callable[[], object]]] = {}
+        self.completed: set[tuple[int, str]] = set()
+        self.hours = 0
 
     def client(self, number: int) -> Client:
         user, agent = CLIENTS[number]
@@ -101,44 +113,68 @@ class Histories(RuleBasedStateMachine):
         with self.maybe_crashing(fuse):
             for step in self._steps(number, name, top):
                 step()
-            self._point(number, name, tag, top)
+            self._point(number, name, tag, top, own=True)
             self._end(number, name)
         self._read_back({(name, tag): {self.tags.get((name, tag)), top}}, crashed=fuse is not None)
 
-    def _steps(self, number: int, name: str, top: Image) -> Iterator[Callable[[], None]]:
+    def _steps(self, number: int, name: str, top: Image) -> Iterator[Callable[[], object]]:
         """What docker does until the tag; a step that returned is a promise."""
         client = self.client(number)
-        yield lambda: self._begin(number, name, top)
-        missing = []
+        yield partial(self._begin, number, name, top)
+        missing: list[Image] = []
         for one in reversed(top.chain):
-            told: list[bool] = []
-            yield lambda one=one, told=told: told.append(client.told_there(one))  # type: ignore[misc]
-            if told == [True]:
-                self.promised[number, name].add(one.id)
-            else:
-                missing.append(one)
+            yield partial(self._ask, number, name, one, missing)
         for one in missing:
-            exists: list[bool] = []
-            yield lambda one=one, exists=exists: exists.append(_sends_json(client, one))  # type: ignore[misc]
-            if exists == [False]:
-                yield lambda one=one: client.send_layer(one)  # type: ignore[misc]
-                yield lambda one=one: client.send_checksum(one)  # type: ignore[misc]
-            self.promised[number, name].add(one.id)
+            unfinished: list[Image] = []
+            yield partial(self._send_json, number, name, one, unfinished)
+            if unfinished:
+                yield partial(self._send_layer, number, one, unfinished)
+            if unfinished:
+                yield partial(client.send_checksum, one)
+                self.promised[number, name][one.id] += 1
+                self.completed.add((number, one.id))
+
+    def _ask(self, number: int, name: str, one: Image, missing: list[Image]) -> None:
+        if self.client(number).told_there(one):
+            self.promised[number, name][one.id] += 1
+        else:
+            missing.append(one)
+
+    def _send_json(self, number: int, name: str, one: Image, unfinished: list[Image]) -> None:
+        try:
+            self.client(number).send_json(one)
+            unfinished.append(one)
+        except errors.ImageExists:
+            self.promised[number, name][one.id] += 1
+
+    def _send_layer(self, number: int, one: Image, unfinished: list[Image]) -> None:
+        """Two pushes of one client share a pending image: once one has completed it, the other may be refused."""
+        try:
+            self.client(number).send_layer(one)
+        except (errors.ImageUnknown, errors.ImageExists):
+            assert (number, one.id) in self.completed
+            unfinished.clear()
 
     def _begin(self, number: int, name: str, top: Image) -> None:
         self.client(number).begin(name, top)
-        announced: set[str] = {one.id for one in top.chain}
-        others = [known for known in self.sessions.get((number, name), []) if known != announced]
-        self.sessions[number, name] = [*others, announced]
-        self.promised.setdefault((number, name), set())
+        new = Announced(frozenset(one.id for one in top.chain))
+        others = [known for known in self.sessions.get((number, name), []) if known.ids != new.ids]
+        self.sessions[number, name] = [*others, new]
+        self.promised.setdefault((number, name), Counter())
 
     def _end(self, number: int, name: str) -> None:
-        self.running.pop((number, name), None)
-        rest = self.sessions.get((number, name), [])[1:]
-        self.sessions[number, name] = rest
-        kept = self.promised.get((number, name), set()) & {known for announced in rest for known in announced}
-        self.promised[number, name] = kept
-        self.client(number).end(name)
+        """Nobody knows which of two pushes ended, so with the last one only are promises taken back."""
+        running = [known for known in self.sessions.get((number, name), []) if not known.ended]
+        if len(running) > 1:
+            running[-1].ended = True
+        else:
+            self.sessions[number, name] = []
+            self.promised[number, name] = Counter()
+            self.running.pop((number, name), None)
+        client = self.client(number)
+        client.end(name)
+        if not truth.is_pushing(self.registry, name, client.pusher):
+            assert truth.promises(self.registry, name, client.pusher) == []
 
     @precondition(lambda self: any(self.sessions.values()))
     @rule(pick=picks, fuse=fuses)
@@ -148,12 +184,24 @@ class Histories(RuleBasedStateMachine):
         with self.maybe_crashing(fuse):
             self._end(number, name)
 
+    @rule(number=clients, name=repositories, tag=tags, top=images)
+    def push_without_a_session(self, number: int, name: str, tag: str, top: Image) -> None:
+        """As other clients than docker do: what was sent is promised to its user until the tag."""
+        client = self.client(number)
+        before = truth.promises(self.registry, "", client.pusher)
+        for one in reversed(top.chain):
+            client.send(one)
+        self._point(number, name, tag, top)
+        if not before:
+            assert truth.promises(self.registry, "", client.pusher) == []
+
     # Tags.
 
-    def _point(self, number: int, name: str, tag: str, top: Image) -> Receipt:
-        self.running.pop((number, name), None)
-        chain = {one.id for one in top.chain}
-        self.promised[number, name] = self.promised.get((number, name), set()) - chain
+    def _point(self, number: int, name: str, tag: str, top: Image, *, own: bool = False) -> Receipt:
+        """One promise of each image is taken back; unless it was this push's `own`, a running one now lacks it."""
+        if not own:
+            self.running.pop((number, name), None)
+        self.promised.setdefault((number, name), Counter()).subtract(one.id for one in top.chain)
         told = self.client(number).tag(name, tag, top)
         self.tags[name, tag] = top
         return told
@@ -164,7 +212,7 @@ class Histories(RuleBasedStateMachine):
             (number, name, top)
             for (number, name), promised in sorted(self.promised.items())
             for top in IMAGES
-            if {one.id for one in top.chain} <= promised
+            if all(promised[one.id] > 0 for one in top.chain)
         ]
 
     @precondition(lambda self: self._ready())
@@ -212,6 +260,13 @@ class Histories(RuleBasedStateMachine):
             self._adds_up(told, top, exact)
         self._read_back({(name, tag): {top, None}}, crashed=fuse is not None)
 
+    @rule(number=clients)
+    def delete_all(self, number: int) -> None:
+        """The hardest on running pushes: nothing is held but by their promises."""
+        for name, tag in sorted(self.tags):
+            self.client(number).delete(name, tag)
+        self.tags = {}
+
     @rule(number=clients, name=repositories, fuse=fuses)
     def delete_a_repository(self, number: int, name: str, fuse: int | None) -> None:
         known = {key: top for key, top in self.tags.items() if key[0] == name}
@@ -250,17 +305,18 @@ class Histories(RuleBasedStateMachine):
             passing.time(self.registry, 2 * passing.MINUTE)
         elif what == "promises":
             passing.leases(self.registry)
-            self.promised, self.running = {push: set() for push in self.promised}, {}
-        elif what == "days":
+            self.promised, self.running = {push: Counter() for push in self.promised}, {}
+            self.hours += 1
+        if what == "days" or self.hours > 20:
             self._days_pass()
-        elif what == "check":
+        if what == "check":
             assert fsck.run(self.registry, repair=False, digests=True).findings == []
         with self.maybe_crashing(fuse):
             reclaim.work_off(self.fragile)
 
     def _days_pass(self) -> None:
         passing.everything(self.registry)
-        self.promised, self.sessions, self.running = {}, {}, {}
+        self.promised, self.sessions, self.running, self.hours = {}, {}, {}, 0
         truth.is_at_rest(self.registry)
 
     # What must hold.
@@ -297,15 +353,6 @@ class Histories(RuleBasedStateMachine):
             client.delete_repository(repository(name).full)
         assert truth.files(self.registry) == {}
         truth.is_at_rest(self.registry)
-
-
-def _sends_json(client: Client, one: Image) -> bool:
-    """Whether it was told that the image exists by now."""
-    try:
-        client.send_json(one)
-    except errors.ImageExists:
-        return True
-    return False
 
 
 def _empty(area: Path) -> None:

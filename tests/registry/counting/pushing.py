@@ -8,7 +8,7 @@ import io
 import json
 import random
 import tarfile
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from pier_registry import errors
@@ -18,14 +18,17 @@ from pier_registry.actions.registry import Caller, Registry, Verb
 from pier_registry.names import Digest, ImageId, RepositoryName, TagName
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Image:
     """`layer` is a gzipped tar; images of equal content are equal down to their id."""
 
     id: ImageId
-    json: bytes = field(repr=False)
-    layer: bytes = field(repr=False)
+    json: bytes
+    layer: bytes
     parent: Image | None = None
+
+    def __repr__(self) -> str:
+        return f"<{json.loads(self.json).get('comment')}>"
 
     @property
     def chain(self) -> list[Image]:
@@ -107,6 +110,11 @@ class Client:
             return (self.pulls if verb == "pull" else self.pushes) == "*"
 
         return Caller(self.user, "192.0.2.1", self.agent, may, everywhere)
+
+    @property
+    def pusher(self) -> str:
+        """How its promises are marked."""
+        return self.caller.pusher.key
 
     def begin(self, name: str, *images: Image, tags: int = 1) -> None:
         ids = {link.id for top in images for link in top.chain}

@@ -12,7 +12,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.registry.counting.conftest import Place
 from tests.registry.counting.model import Histories
 
-EXAMPLES = {"sqlite": 30, "mariadb": 8}
+EXAMPLES = {"sqlite": 22, "mariadb": 5}
 
 
 @pytest.mark.parametrize("place", ["sqlite", "mariadb"], indirect=True)

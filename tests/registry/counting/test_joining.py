@@ -146,8 +146,9 @@ def test_two_clients_of_one_user_may_confirm_the_same_image_at_the_same_moment(
     truth.is_at_rest(registry)
 
 
+@pytest.mark.parametrize("deleted", [False, True], ids=["there", "deleted again"])
 def test_a_layer_may_be_sent_after_another_client_of_the_user_completed_the_image(
-    registry: Registry, alice: Client
+    registry: Registry, alice: Client, deleted: bool
 ) -> None:
     """Docker gives up when its layer is refused, and it was told to send it."""
     top = chain("base", "top")
@@ -155,16 +156,60 @@ def test_a_layer_may_be_sent_after_another_client_of_the_user_completed_the_imag
     alice.begin("team/app", top)
     for one in reversed(top.chain):
         alice.send_json(one)
-        other.begin("team/other", one)
-        other.send_json(one)
-        other.send_layer(one)
-        other.send_checksum(one)
-        other.end("team/other")
+        other.push("team/other", "latest", one)
+        if deleted:
+            other.delete("team/other", "latest")
         alice.send_layer(one)
         alice.send_checksum(one)
     alice.tag("team/app", "latest", top)
     alice.end("team/app")
     assert alice.pulled(top) == content(top)
+    passing.time(registry, passing.MINUTE)
+    reclaim.work_off(registry)
+    truth.is_at_rest(registry)
+
+
+def test_a_client_whose_address_changes_may_finish_what_it_began(registry: Registry) -> None:
+    top = chain("base", "top")
+    old, new = (Client(registry, agent=f"docker/1.5.0 at {place}") for place in ("home", "work"))
+    for one in reversed(top.chain):
+        old.send_json(one)
+        new.send_layer(one)
+        old.send_checksum(one)
+    new.tag("team/app", "latest", top)
+    passing.everything(registry)
+    assert new.pulled(top) == content(top)
+    truth.is_at_rest(registry)
+
+
+def test_another_json_of_another_client_does_not_spoil_a_push(registry: Registry, alice: Client) -> None:
+    top = image("top")
+    other = Client(registry, "alice", agent="docker/1.6.0")
+    alice.send_json(top)
+    alice.send_layer(top)
+    other.send_json(replace(top, json=top.json + b" "))
+    alice.send_checksum(top)
+    alice.tag("team/app", "latest", top)
+    passing.everything(registry)
+    truth.is_at_rest(registry)
+
+
+def test_two_pushes_of_one_client_may_send_the_same_image(registry: Registry, alice: Client) -> None:
+    """They share what is pending; the one that was overtaken may still send its layer."""
+    base = image("base")
+    tops = [image(f"top {number}", base) for number in range(2)]
+    for top in tops:
+        alice.begin("team/app", top)
+        assert not alice.told_there(base)
+        alice.send_json(base)
+    for _ in tops:
+        alice.send_layer(base)
+        alice.send_checksum(base)
+    for number, top in enumerate(tops):
+        alice.send(top)
+        alice.tag("team/app", f"{number}", top)
+        alice.end("team/app")
+        assert alice.pulled(top) == content(top)
     passing.time(registry, passing.MINUTE)
     reclaim.work_off(registry)
     truth.is_at_rest(registry)

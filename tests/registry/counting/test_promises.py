@@ -146,26 +146,59 @@ def test_the_end_of_one_push_keeps_the_promises_of_another_client(registry: Regi
     truth.is_at_rest(registry)
 
 
-def test_the_end_of_one_push_keeps_what_a_second_one_of_the_same_client_was_told(
-    registry: Registry, alice: Client
+@pytest.mark.parametrize("first", [0, 1], ids=["the older ends first", "the younger ends first"])
+def test_the_end_of_one_push_keeps_what_another_of_the_same_client_was_told(
+    registry: Registry, alice: Client, first: int
 ) -> None:
     base = image("base")
-    one, other = image("one", base), image("other", base)
-    alice.push("team/app", "base", base)
-    alice.begin("team/app", one)
-    assert alice.told_there(base)
-    alice.begin("team/app", other)
-    assert alice.told_there(base)
-    alice.send(one)
-    alice.tag("team/app", "one", one)
-    alice.end("team/app")
-    alice.delete("team/app", "one")
-    alice.delete("team/app", "base")
-    alice.send(other)
-    alice.tag("team/app", "other", other)
-    alice.end("team/app")
-    assert alice.pulled(other) == content(other)
+    tops = [image(f"top {number}", image(f"middle {number}", base)) for number in range(2)]
+    for number, top in enumerate(tops):
+        alice.push("team/old", f"{number}", top.chain[1])
+    for top in tops:
+        alice.begin("team/app", top)
+        assert all(alice.told_there(one) for one in top.chain[1:])
+    alice.delete_repository("team/old")
+    for top in (tops[first], tops[1 - first]):
+        alice.send(top)
+        alice.tag("team/app", "latest", top)
+        alice.end("team/app")
+        assert alice.pulled(top) == content(top)
+        alice.delete("team/app", "latest")
+    assert truth.files(registry) == {}
     truth.is_at_rest(registry)
+
+
+def test_a_client_that_ends_one_of_two_pushes_may_go_on_asking_for_the_other(registry: Registry, alice: Client) -> None:
+    base = image("base")
+    older, younger = image("older", base), image("younger")
+    alice.push("team/old", "latest", base)
+    alice.begin("team/app", older)
+    alice.push("team/app", "younger", younger)
+    assert alice.told_there(base)
+    alice.delete("team/old", "latest")
+    alice.send(older)
+    alice.tag("team/app", "older", older)
+    alice.end("team/app")
+    assert alice.pulled(older) == content(older)
+    truth.is_at_rest(registry)
+
+
+def test_a_push_that_was_left_behind_does_not_use_up_the_sessions_of_its_user(place: Place) -> None:
+    alice = Client(place.open(max_sessions=3))
+    alice.begin("team/app", image("never sent"))
+    for number in range(8):
+        alice.push("team/app", "latest", image(f"top {number}"))
+
+
+def test_a_session_that_is_never_closed_ends_after_a_day_however_busy_its_client_is(
+    registry: Registry, alice: Client
+) -> None:
+    alice.begin("team/app", image("never sent"))
+    for number in range(26):
+        passing.time(registry, passing.HOUR)
+        alice.push("team/app", "latest", image(f"top {number}"))
+        reclaim.work_off(registry)
+    assert truth.count(registry, "push_session") == 0
 
 
 def test_a_push_that_is_repeated_after_a_failure_leaves_no_promise_behind(registry: Registry, alice: Client) -> None:

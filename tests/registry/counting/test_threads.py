@@ -16,7 +16,7 @@ from tests.registry.counting.conftest import Place
 from tests.registry.counting.planting import plant
 from tests.registry.counting.pushing import Client, image
 
-SECONDS = 15.0
+SECONDS = 11.0
 
 
 def settled(registry: Registry, told: storming.Told) -> None:

@@ -23,7 +23,8 @@ COLUMNS: Final = {
     "manifest_layer": "manifest_id, layer_id",
     "image": "id, image_id, parent_id, layer_id, depth, cnt",
     "layer": "id, digest, size, generation, lost, cnt",
-    "lease": "id, kind, object_id, promises",
+    "lease": "id, kind, object_id, repository, pusher, promises",
+    "push_session": "id, repository, pusher",
     "upload": "id, uuid, digest",
     "outbox": "id, path",
 }
@@ -79,6 +80,19 @@ def tags(registry: Registry) -> dict[tuple[str, str], str]:
         (names[row["repository_id"]]["name"], row["name"]): images[row["image_id"]]["image_id"]
         for row in found.of("tag")
     }
+
+
+def promises(registry: Registry, repository: str, pusher: str) -> list[Row]:
+    """What a client is promised there; outside any session, `repository` is empty."""
+    return _of(rows(registry).of("lease"), repository, pusher)
+
+
+def is_pushing(registry: Registry, repository: str, pusher: str) -> bool:
+    return bool(_of(rows(registry).of("push_session"), repository, pusher))
+
+
+def _of(found: list[Row], repository: str, pusher: str) -> list[Row]:
+    return [row for row in found if (row["repository"], row["pusher"]) == (repository, pusher)]
 
 
 def holds(registry: Registry) -> None:
