@@ -98,9 +98,11 @@ class Histories(RuleBasedStateMachine):
         next(self.running[number, name])()
 
     @precondition(lambda self: self.running)
-    @rule(pick=picks, steps=st.integers(1, 8), fuse=fuses)
-    def go_on_with_a_push(self, pick: int, steps: int, fuse: int | None) -> None:
+    @rule(pick=picks, steps=st.integers(1, 8), alone=st.booleans(), fuse=fuses)
+    def go_on_with_a_push(self, pick: int, steps: int, alone: bool, fuse: int | None) -> None:
         """Other pushes and deletes may have run since its last step."""
+        if alone:
+            self.delete_all(0)
         key = sorted(self.running)[pick % len(self.running)]
         push = self.running.pop(key)
         with self.maybe_crashing(fuse):
@@ -216,9 +218,11 @@ class Histories(RuleBasedStateMachine):
         ]
 
     @precondition(lambda self: self._ready())
-    @rule(pick=picks, tag=tags, fuse=fuses)
-    def tag_what_was_promised(self, pick: int, tag: str, fuse: int | None) -> None:
+    @rule(pick=picks, tag=tags, alone=st.booleans(), fuse=fuses)
+    def tag_what_was_promised(self, pick: int, tag: str, alone: bool, fuse: int | None) -> None:
         """Whatever deletes ran since: an image that a push was told exists, or sent, can be tagged."""
+        if alone:
+            self.delete_all(0)
         ready = self._ready()
         number, name, top = ready[pick % len(ready)]
         before = self.tags.get((name, tag))
