@@ -10,6 +10,7 @@ from flask import Flask, Response, g, request
 from pier_registry import errors
 from pier_registry.actions.reclaim import Reclaimer
 from pier_registry.actions.registry import Registry
+from pier_registry.actions.turns import Turns
 from pier_registry.metadata import migrate
 from pier_registry.metadata.session import Metadata
 from pier_registry.settings import Settings
@@ -30,7 +31,9 @@ _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 def open_registry(settings: Settings) -> Registry:
     """Metadata and storage, opened. Raises Misconfigured."""
     storage = FileSystem(settings.data, max_layer=settings.max_layer, max_inflated=settings.max_inflated)
-    return Registry(settings, Metadata(settings.database, storage.release_ballast), storage)
+    # A quarter of the threads never waits for a body, and nobody holds more than half.
+    turns = Turns(most=max(1, settings.threads * 3 // 4), each=max(1, settings.threads // 2))
+    return Registry(settings, Metadata(settings.database, storage.release_ballast), storage, turns)
 
 
 def prepare(settings: Settings) -> None:

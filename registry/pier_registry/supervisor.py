@@ -100,6 +100,7 @@ class Supervisor:
             _log.error(
                 "the %s ended by itself (exit code %s), so pier stops: the lines above tell why", part.name, code
             )
+            child.kill(part.process)  # a master that was killed leaves workers behind
         return bool(fallen)
 
     def _add(self, name: str, command: list[str], *, hurry: signal.Signals, dies_by: signal.Signals) -> None:

@@ -91,8 +91,7 @@ def image_ids(registry: Registry, caller: Caller, repository: RepositoryName) ->
         if home is None:
             _fail_unless_being_pushed(tx, caller, repository, "images not found")
             return []
-        rows = [known.image_row for known in tags.page(tx, home.id, "", None) if known.image_row is not None]
-        return [link.image_id for link in images.chain(tx, rows)] if rows else []
+        return images.ids_in(tx, home.id)
 
     return registry.metadata.read(work)
 

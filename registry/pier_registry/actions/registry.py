@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pier_registry import errors
+from pier_registry.actions.turns import Turns
 from pier_registry.metadata.leases import Pusher
 from pier_registry.metadata.session import Metadata
 from pier_registry.settings import Settings
@@ -21,6 +22,7 @@ class Registry:
     settings: Settings
     metadata: Metadata
     storage: Storage
+    turns: Turns
 
     @property
     def lease(self) -> int:

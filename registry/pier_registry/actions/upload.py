@@ -46,8 +46,9 @@ def image_json(registry: Registry, caller: Caller, image_id: ImageId, body: byte
         if known and not known.lost and visibility.reaches(tx, caller, known, "push"):
             promises.give(registry, tx, caller, known.id, promises.announcing(tx, caller, image_id))
             return True
-        if uploads.count(tx, caller.user) >= registry.settings.max_sessions:
-            raise errors.TooManyRequests("too many open uploads of this user (PIER_MAX_SESSIONS): finish some", 60)
+        new = uploads.pending(tx, caller.pusher, image_id) is None
+        if new and uploads.count_pending(tx, caller.user) >= registry.settings.max_sessions:
+            raise errors.TooManyRequests("too many unfinished images of this user (PIER_MAX_SESSIONS): finish some", 60)
         uploads.put_pending(tx, caller.pusher, image_id, parent, body)
         return False
 
@@ -58,8 +59,14 @@ def image_json(registry: Registry, caller: Caller, image_id: ImageId, body: byte
 def layer(registry: Registry, caller: Caller, image_id: ImageId, body: Readable, announced: int | None) -> None:
     """Take an image's layer; it counts only once its checksum is confirmed.
 
-    Raises ImageUnknown before its json, ImageExists, SizeInvalid, TooLarge, DiskFull. Registry v1, "PUT layer".
+    Raises ImageUnknown before its json, ImageExists, SizeInvalid, TooLarge, DiskFull, TooManyRequests, Busy.
+    Registry v1, "PUT layer".
     """
+    with registry.turns.taken(caller.user):
+        _receive(registry, caller, image_id, body, announced)
+
+
+def _receive(registry: Registry, caller: Caller, image_id: ImageId, body: Readable, announced: int | None) -> None:
     _room_for(registry, announced or 0)
     uuid = str(uuid4())
     known = registry.metadata.write(lambda tx: _begin(registry, tx, caller, image_id, uuid))

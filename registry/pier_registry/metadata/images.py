@@ -82,6 +82,20 @@ def chain(tx: Transaction, row_ids: Collection[int]) -> list[Image]:
     return [_image(row) for row in rows]
 
 
+def ids_in(tx: Transaction, repository_id: int) -> list[ImageId]:
+    """Ids of all images that a repository's tags reach, newest row first."""
+    walk = (
+        select(image.c.id, image.c.parent_id)
+        .join(tag, tag.c.image_id == image.c.id)
+        .where(tag.c.repository_id == repository_id)
+        .cte("reached", recursive=True)
+    )
+    walk = walk.union(select(image.c.id, image.c.parent_id).where(image.c.id == walk.c.parent_id))
+    return list(
+        tx.run(select(image.c.image_id).join(walk, walk.c.id == image.c.id).order_by(image.c.id.desc())).scalars()
+    )
+
+
 def holding_repositories(tx: Transaction, row_id: int) -> list[str]:
     """Full names of the repositories with a tag whose ancestry contains this image."""
     walk = select(image.c.id).where(image.c.id == row_id).cte("descendants", recursive=True)

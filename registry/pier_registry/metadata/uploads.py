@@ -146,6 +146,10 @@ def count(tx: Transaction, user: str) -> int:
     return int(tx.run(select(func.count()).where(upload.c.user == user)).scalar_one())
 
 
+def count_pending(tx: Transaction, user: str) -> int:
+    return int(tx.run(select(func.count()).where(pending_image.c.user == user)).scalar_one())
+
+
 def uuids(tx: Transaction) -> set[str]:
     return set(tx.run(select(upload.c.uuid)).scalars())
 

@@ -28,6 +28,7 @@ _XZ_MEMORY = 12 << 20  # xz levels 0 to 6; a dictionary beyond is not allocated 
 _GZIP_MAGIC = b"\x1f\x8b\x08"
 _GZIP_HEADER_CRC, _GZIP_EXTRA, _GZIP_NAME, _GZIP_COMMENT = 2, 4, 8, 16
 _GZIP_HEADER = 256 << 10  # bytes; real ones are below 100, the extra field may take 64 KiB
+_SLOW_CAP = 4 << 30  # bytes
 _TAR_BLOCK = 512
 _TAR_MAGIC = slice(257, 262)
 _GZIP_ERROR: type[Exception] = igzip_lib.error  # type: ignore[assignment]  # its stub says instance for class
@@ -240,8 +241,12 @@ class Digester:
         self._tar = is_tar(head)
         start = compression(head)
         if start:
-            self._inflating = _Inflating(start, self._max_inflated)
+            self._inflating = _Inflating(start, self._cap_of(start))
             self._inflating.feed(head)
+
+    def _cap_of(self, start: Format) -> int:
+        """bzip2 and xz turn a few bytes into hours of work, and docker sends neither."""
+        return self._max_inflated if start is _MAGIC[_GZIP_MAGIC] else min(self._max_inflated, _SLOW_CAP)
 
     def _uncompressed(self, digest: Digest) -> Digest | None:
         if self._inflating:

@@ -132,4 +132,6 @@ class _Storage:
 
 def fused(registry: Registry, fuse: Fuse) -> Registry:
     """The same registry, with a fuse in it."""
-    return Registry(registry.settings, _Metadata(registry.metadata, fuse), _Storage(registry.storage, fuse))
+    return Registry(
+        registry.settings, _Metadata(registry.metadata, fuse), _Storage(registry.storage, fuse), registry.turns
+    )
