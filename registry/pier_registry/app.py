@@ -15,7 +15,7 @@ from pier_registry.metadata import migrate
 from pier_registry.metadata.session import Metadata
 from pier_registry.settings import Settings
 from pier_registry.storage.filesystem import FileSystem
-from pier_registry.web import api, gate, health, responses, routing, v1, v2
+from pier_registry.web import api, gate, health, responses, routing, tokens, v1, v2
 from pier_registry.web.auth import Authenticator
 from pier_registry.web.context import Doors
 from pier_registry.web.rights import Rights
@@ -31,8 +31,8 @@ _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 def open_registry(settings: Settings) -> Registry:
     """Metadata and storage, opened. Raises Misconfigured."""
     storage = FileSystem(settings.data, max_layer=settings.max_layer, max_inflated=settings.max_inflated)
-    # A quarter of the threads never waits for a body, and nobody holds more than half.
-    turns = Turns(most=max(1, settings.threads * 3 // 4), each=max(1, settings.threads // 2))
+    # A quarter of the threads never waits for a body, and nobody holds all of the rest.
+    turns = Turns(most=max(1, settings.threads * 3 // 4), each=max(1, settings.threads * 5 // 8))
     return Registry(settings, Metadata(settings.database, storage.release_ballast), storage, turns)
 
 
@@ -79,7 +79,7 @@ def _wire(settings: Settings, direct: bool) -> tuple[Flask, Registry]:
     registry = open_registry(settings)
     users = Users(settings.users_file)
     rights = Rights(settings.rights_file, settings.default_role)
-    authenticator = Authenticator(users, Throttle(settings.login_failures), Verdicts())
+    authenticator = Authenticator(users, Throttle(settings.login_failures), Verdicts(), tokens.of(settings))
     app.extensions["pier"] = Doors(registry, rights, users, direct)
     routing.install(app)
     responses.install(app)
@@ -100,7 +100,7 @@ def _install_refusals(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def closed() -> None:
-        if request.method not in _CHANGING or request.blueprint == "v2":  # what is absent stays 404
+        if request.method not in _CHANGING:
             return
         if settings.read_only:
             raise errors.Unsupported("this registry is read-only now: try again later")

@@ -5,10 +5,13 @@
     │   ├── NameInvalid, NameReserved, TagInvalid, DigestInvalid
     │   ├── JsonInvalid, ImageJsonInvalid, ChecksumMismatch, ChecksumMissing, SizeInvalid, PageInvalid
     │   ├── ImageIncomplete    v1: still being uploaded
+    │   ├── ManifestInvalid, BlobsMissing, ContentWrong
     │   └── LimitExceeded
     ├── Unauthorized 401 · Denied 403 · TooManyRequests 429
-    ├── Unknown 404            RepositoryUnknown, TagUnknown, ImageUnknown, ImageIdInvalid, LayerUnknown, RouteUnknown
-    ├── Unsupported 405 · Conflict 409 (ImageExists, ImageTaken, ChecksumSet) · ChecksumAbsent 412 · TooLarge 413
+    ├── Unknown 404            RepositoryUnknown, TagUnknown, ImageUnknown, ImageIdInvalid, LayerUnknown, RouteUnknown,
+    │                          ManifestUnknown, UploadUnknown
+    ├── Unsupported 405 · Conflict 409 (ImageExists, ImageTaken, ChecksumSet, UploadBusy) · ChecksumAbsent 412
+    ├── TooLarge 413 · RangeInvalid 416 (OffsetWrong)
     ├── Unavailable 503        Busy, DiskFull, SchemaMismatch
     └── Misconfigured          the operator's settings or files; ends the program with its sentence
 
@@ -31,6 +34,10 @@ class PierError(Exception):
 
     def headers(self) -> dict[str, str]:
         return {}
+
+    def entries(self) -> list[dict[str, object]]:
+        """The error list of an OCI answer."""
+        return [{"code": self.code, "message": self.message, "detail": self.detail}]
 
 
 class Invalid(PierError):
@@ -126,19 +133,56 @@ class ImageIncomplete(Invalid):
         )
 
 
+class ManifestInvalid(Invalid):
+    """The document is none, or says two things at once; clients then try another format, so nothing else is this."""
+
+    code = "MANIFEST_INVALID"
+
+
+class BlobsMissing(Invalid):
+    """A manifest names blobs or manifests that its repository does not hold: one entry each."""
+
+    code = "MANIFEST_BLOB_UNKNOWN"
+
+    def __init__(self, digests: list[str]) -> None:
+        super().__init__("the repository lacks what the manifest names: push it first, then the manifest again")
+        self.digests = digests
+
+    def entries(self) -> list[dict[str, object]]:
+        return [
+            {"code": self.code, "message": f"{self.message} ({digest})", "detail": {"digest": digest}}
+            for digest in self.digests
+        ]
+
+
+class ContentWrong(Invalid):
+    """The bytes are not those that the digest names."""
+
+    code = "DIGEST_INVALID"
+
+    def __init__(self, expected: str, found: str) -> None:
+        super().__init__(
+            "the content does not have the digest that was named: push it again",
+            detail={"digest": expected, "found": found},
+        )
+
+
 class LimitExceeded(Invalid):
     """A count or depth over a limit of docs/settings.md; the message names the setting."""
 
 
 class Unauthorized(PierError):
+    """`challenge` is how to log in: with a password, or where v2 clients get a token."""
+
     status = 401
     code = "UNAUTHORIZED"
 
-    def __init__(self) -> None:
+    def __init__(self, challenge: str = 'Basic realm="Pier"') -> None:
         super().__init__("log in: this registry needs a user name and a password", v1_text="Requires authorization")
+        self.challenge = challenge
 
     def headers(self) -> dict[str, str]:
-        return {"WWW-Authenticate": 'Basic realm="Pier"'}
+        return {"WWW-Authenticate": self.challenge}
 
 
 class Denied(PierError):
@@ -205,6 +249,20 @@ class LayerUnknown(Unknown):
         super().__init__("this registry has no such layer, or you may not see it", detail={"digest": digest})
 
 
+class ManifestUnknown(Unknown):
+    code = "MANIFEST_UNKNOWN"
+
+    def __init__(self, repository: str, reference: str) -> None:
+        super().__init__(f"{repository} has no manifest {reference}", detail={"reference": reference})
+
+
+class UploadUnknown(Unknown):
+    code = "BLOB_UPLOAD_UNKNOWN"
+
+    def __init__(self) -> None:
+        super().__init__("there is no such upload of yours in this repository: begin a new one")
+
+
 class RouteUnknown(Unknown):
     code = "UNSUPPORTED"
 
@@ -247,6 +305,13 @@ class ChecksumSet(Conflict):
         super().__init__("the image is complete already", v1_text="Cannot set this image checksum")
 
 
+class UploadBusy(Conflict):
+    code = "BLOB_UPLOAD_INVALID"
+
+    def __init__(self) -> None:
+        super().__init__("another request writes to this upload: ask for its state, then go on from there")
+
+
 class ChecksumAbsent(PierError):
     status = 412
 
@@ -257,6 +322,28 @@ class ChecksumAbsent(PierError):
 class TooLarge(PierError):
     status = 413
     code = "SIZE_INVALID"
+
+
+class RangeInvalid(PierError):
+    """`told` are the headers that say what there is."""
+
+    status = 416
+    code = "RANGE_INVALID"
+
+    def __init__(self, message: str, told: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.told = told or {}
+
+    def headers(self) -> dict[str, str]:
+        return self.told
+
+
+class OffsetWrong(RangeInvalid):
+    """`size` is where the upload goes on."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the upload has {size} bytes: go on from there")
+        self.size = size
 
 
 class Unavailable(PierError):

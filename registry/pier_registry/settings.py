@@ -68,6 +68,12 @@ def chain(text: str) -> int:
     return int(text)
 
 
+def graces(text: str) -> tuple[tuple[str, float], ...]:
+    """`10m` for every repository, `team/*=1h` for some: pairs of a pattern and seconds, later ones over earlier."""
+    pairs = [part.strip().rpartition("=") for part in text.split(",")]
+    return tuple((pattern.strip() or "*", seconds(life)) for pattern, _, life in pairs)
+
+
 def one_of(*words: str) -> Choice:
     def choose(text: str) -> str:
         if text.strip().lower() not in words:
@@ -130,6 +136,9 @@ class Settings:
         one_of("none", "pull", "push", "admin"),
         "Role on every repository of users without an entry in rights.yaml",
     )
+    anonymous_pull: bool = setting(
+        False, switch, "Whoever sends no credentials may pull; everything else still takes a login", "off"
+    )
     read_only: bool = setting(False, switch, "Answer 405 to everything that would change something", "off")
     v1: str = setting("on", one_of("on", "pull", "off"), "Docker Registry v1: on, pull (read-only) or off")
     lease: float = setting(3600.0, seconds, "How long a promise to a running push is kept", "1h")
@@ -139,6 +148,14 @@ class Settings:
     max_sessions: int = setting(200, count, "Open uploads and push sessions of one user")
     max_layer: int = setting(50 << 30, size, "Largest layer", "50G")
     max_image_json: int = setting(1 << 20, size, "Largest v1 image json", "1M")
+    max_manifest: int = setting(4 << 20, size, "Largest manifest", "4M")
+    max_descriptors: int = setting(2000, count, "Most descriptors in one manifest")
+    untagged_grace: tuple[tuple[str, float], ...] = setting(
+        (("*", 0.0),),
+        graces,
+        "How long a manifest stays whose last tag was overwritten: 10m, or by repository: 0, team/*=1h",
+        "0",
+    )
     max_chain: int = setting(127, chain, "Longest chain of v1 images, up to 127")
     max_inflated: int = setting(64 << 30, size, "A v1 layer is inflated (only to hash it) up to this many bytes", "64G")
     min_free: int = setting(64 << 20, size, "Pushes are refused with 503 below this much free space", "64M")
@@ -147,7 +164,7 @@ class Settings:
     )
     login_failures: int = setting(10, count, "Wrong passwords of one user from one address in a minute before 429")
     workers: int = setting(2, count, "gunicorn worker processes")
-    threads: int = setting(32, count, "Threads of each worker")
+    threads: int = setting(64, count, "Threads of each worker")
     event_days: int = setting(90, count, "Days that audit events are kept")
 
     @property
@@ -161,6 +178,11 @@ class Settings:
     @property
     def rights_file(self) -> Path:
         return self.data / "rights.yaml"
+
+    @property
+    def token_key(self) -> Path:
+        """What tokens for v2 clients are signed with."""
+        return self.data / "token-key"
 
     @property
     def tls(self) -> Path:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pier_registry import errors
+from pier_registry.actions import adopt
+from pier_registry.actions.adopt import Seen
 from pier_registry.actions.registry import Caller, Registry
-from pier_registry.metadata import images, repositories, sessions, tags
-from pier_registry.metadata.images import Image
+from pier_registry.metadata import images, repositories, sessions, tags, views
 from pier_registry.metadata.session import Transaction
 from pier_registry.metadata.tags import Tag
 from pier_registry.names import ImageId, RepositoryName, TagName
@@ -63,7 +64,22 @@ def tag_list(
         if home is None:
             _fail_unless_being_pushed(tx, caller, repository, "Repository not found")
             return []
-        return tags.page(tx, home.id, after, count)
+        return _with_faces(tx, tags.page(tx, home.id, after, count))
+
+    return registry.metadata.read(work)
+
+
+def manifest_tags(
+    registry: Registry, caller: Caller, repository: RepositoryName, *, after: str, count: int
+) -> list[TagName]:
+    """Tags that v2 can pull. Raises RepositoryUnknown, Denied. OCI distribution-spec 1.1, end-8."""
+    caller.require("pull", repository.full)
+
+    def work(tx: Transaction) -> list[TagName]:
+        home = repositories.find(tx, repository)
+        if home is None:
+            raise errors.RepositoryUnknown(repository.spelt)
+        return tags.with_manifest(tx, home.id, after, count)
 
     return registry.metadata.read(work)
 
@@ -76,7 +92,7 @@ def tag(registry: Registry, caller: Caller, repository: RepositoryName, name: Ta
         found = tags.find(tx, home.id, name) if home and caller.may("pull", repository.full) else None
         if found is None:
             raise errors.TagUnknown(repository.spelt, name)
-        return found
+        return _with_faces(tx, [found])[0]
 
     return registry.metadata.read(work)
 
@@ -91,7 +107,7 @@ def image_ids(registry: Registry, caller: Caller, repository: RepositoryName) ->
         if home is None:
             _fail_unless_being_pushed(tx, caller, repository, "images not found")
             return []
-        return images.ids_in(tx, home.id)
+        return list(dict.fromkeys([*images.ids_in(tx, home.id), *views.ids_in(tx, home.id)]))
 
     return registry.metadata.read(work)
 
@@ -122,31 +138,45 @@ def tagged_images(
 ) -> list[TaggedImage]:
     """Tags of a namespace by repository and name; those without a v1 image are left out."""
 
-    def work(tx: Transaction) -> list[TaggedImage]:
-        found: list[TaggedImage] = []
+    def work(tx: Transaction) -> list[tuple[Tag, bytes | Seen, int]]:
+        found: list[tuple[Tag, bytes | Seen, int]] = []
         last = after
         while len(found) < count and (batch := tags.in_namespace(tx, namespace, last, _STEP)):
-            visible = [known for known in batch if known.image_row is not None and caller.may("pull", known.repository)]
-            found += [_described(tx, known) for known in visible[: count - len(found)]]
+            visible = _with_faces(tx, [known for known in batch if caller.may("pull", known.repository)])
+            shown = [known for known in visible if known.image_id is not None]
+            found += [_described(tx, known) for known in shown[: count - len(found)]]
             last = (batch[-1].repository, str(batch[-1].name))
         return found
 
-    return registry.metadata.read(work)
+    found = registry.metadata.read(work)
+    return [TaggedImage(known, _json(registry, told), size) for known, told, size in found]
 
 
-def described(registry: Registry, caller: Caller, repository: RepositoryName, name: TagName) -> TaggedImage:
-    """Raises TagUnknown, also for a tag without a v1 image."""
-    known = tag(registry, caller, repository, name)
-    if known.image_row is None:
-        raise errors.TagUnknown(repository.spelt, name)
-    return registry.metadata.read(lambda tx: _described(tx, known))
+def _described(tx: Transaction, known: Tag) -> tuple[Tag, bytes | Seen, int]:
+    """The tag, what its image's json is or is made of, and the size of its chain."""
+    if known.image_row is not None:
+        chain = images.chain(tx, [known.image_row])
+        return known, images.json_of(tx, chain[0].id), sum(link.size for link in chain)
+    seen = views.chain(tx, known.manifest_row or 0)
+    return known, adopt.seen(tx, seen[0]), sum(link.size for link in seen)
 
 
-def _described(tx: Transaction, known: Tag) -> TaggedImage:
-    chain: list[Image] = images.chain(tx, [known.image_row or 0])
-    if not chain:
-        return TaggedImage(known, b"{}", 0)
-    return TaggedImage(known, images.json_of(tx, chain[0].id), sum(link.size for link in chain))
+def _json(registry: Registry, told: bytes | Seen) -> bytes:
+    if isinstance(told, bytes):
+        return told
+    try:
+        return adopt.json_of(registry, told)
+    except errors.ImageUnknown:
+        return b"{}"
+
+
+def _with_faces(tx: Transaction, found: list[Tag]) -> list[Tag]:
+    """A tag of a v2 push shows the v1 id of its manifest's face, if it has one."""
+    faces = views.tops(tx, {known.manifest_row for known in found if known.manifest_row and not known.image_row})
+    return [
+        replace(known, image_id=faces.get(known.manifest_row or 0)) if known.image_row is None else known
+        for known in found
+    ]
 
 
 def _names(tx: Transaction, caller: Caller, after: str, count: int, containing: str) -> list[str]:

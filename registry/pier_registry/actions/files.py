@@ -10,11 +10,12 @@ from typing import Final, TypeVar
 
 from pier_registry import errors
 from pier_registry.actions.registry import Registry
-from pier_registry.metadata import outbox
+from pier_registry.metadata import outbox, uploads
 from pier_registry.metadata.outbox import Removal
 from pier_registry.metadata.refcounts import GoneLayer
 from pier_registry.metadata.session import Transaction
-from pier_registry.names import layer_path
+from pier_registry.metadata.uploads import Upload
+from pier_registry.names import layer_path, upload_path
 
 Result = TypeVar("Result")
 
@@ -29,6 +30,28 @@ def forget(registry: Registry, work: Callable[[Transaction], Result]) -> Result:
     except errors.DiskFull:
         registry.storage.release_ballast()
         return registry.metadata.write(work)
+
+
+def room_for(registry: Registry, announced: int) -> None:
+    """Refuse a body before it comes. Raises TooLarge, DiskFull."""
+    if announced > registry.settings.max_layer:
+        raise errors.TooLarge("the layer is larger than PIER_MAX_LAYER")
+    if registry.storage.free() - announced < registry.settings.min_free:
+        raise errors.DiskFull
+
+
+def discard(registry: Registry, upload: Upload) -> None:
+    """Forget an upload, and then remove what there is of its file."""
+    rows = forget(registry, lambda tx: uploads.discard(tx, upload))
+    places = [upload_path(upload.uuid)]
+    places += [layer_path(place, upload.uuid) for place in (upload.digest, upload.expected) if place]
+    try:
+        for place in places:
+            registry.storage.remove(place)
+    except OSError as broken:
+        log.warning("upload not removed", extra={"upload": upload.uuid, "error": str(broken)})
+        return
+    _settle(registry, rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from pier_registry import errors
-from pier_registry.actions import files, receipt, visibility
+from pier_registry.actions import adopt, bridge, files, grace, receipt, visibility
+from pier_registry.actions.bridge import Prepared
 from pier_registry.actions.receipt import Receipt
 from pier_registry.actions.registry import Caller, Registry
-from pier_registry.metadata import events, images, leases, refcounts, repositories, tags
+from pier_registry.metadata import events, images, leases, manifests, refcounts, repositories, tags, views
 from pier_registry.metadata.refcounts import Released
 from pier_registry.metadata.session import Transaction
+from pier_registry.metadata.tags import Tag
 from pier_registry.names import ImageId, RepositoryName, TagName
+
+_TRIES: Final = 4
 
 
 def tag(
@@ -23,14 +28,14 @@ def tag(
     image_id: ImageId,
     agent: Mapping[str, str],
 ) -> Receipt:
-    """Set a v1 tag; what it pointed at before goes, if nothing else holds it.
+    """Set a v1 tag, which v2 clients see as a manifest; what it pointed at before goes, if nothing else holds it.
 
     Raises ImageUnknown unless the image and its whole ancestry are complete and the caller may use them; Denied.
     Registry v1, "PUT tag".
     """
     caller.require("push", repository.full)
     wish = _Wish(repository, name, image_id, agent)
-    released = registry.metadata.write(lambda tx: _point(registry, tx, caller, wish))
+    released = _set(registry, caller, wish)
     dropped = files.drop(registry, released.layers)
     return receipt.of(repository.short, [], released, (), dropped)
 
@@ -43,27 +48,94 @@ class _Wish:
     agent: Mapping[str, str]
 
 
-def _point(registry: Registry, tx: Transaction, caller: Caller, wish: _Wish) -> Released:
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What the tag will hold, locked: an image with its chain, of v2 origin perhaps, and a manifest.
+
+    `chain` are rows of images, `sources` of manifests, by which it may have been promised.
+    """
+
+    image_row: int | None
+    manifest_row: int | None
+    chain: list[int]
+    sources: list[int]
+
+
+def _set(registry: Registry, caller: Caller, wish: _Wish) -> Released:
+    for _ in range(_TRIES):
+        adopt.ensure(registry, caller, wish.repository.full, wish.image_id, whole=False)
+        prepared = bridge.prepare(registry, caller, wish.repository, wish.image_id)
+        try:
+            return registry.metadata.write(lambda tx, made=prepared: _point(registry, tx, caller, wish, made))  # type: ignore[misc]
+        except bridge.Stale:
+            continue
+    raise errors.Busy("the image changes while its tag is set: try again")
+
+
+def _point(registry: Registry, tx: Transaction, caller: Caller, wish: _Wish, prepared: Prepared | None) -> Released:
     home = repositories.find_or_create(tx, wish.repository)
     known = tags.find(tx, home.id, wish.name, lock=True)
-    chain = _usable_chain(tx, caller, wish.image_id, known)
-    top = chain[0]
-    if known is None or known.image_row != top.id:
-        refcounts.take(tx, images=[top.id])
-    tags.point(tx, home.id, wish.name, known=known, image_row=top.id, manifest_row=None, agent=wish.agent)
-    released = _release_old(tx, known, top.id) if known else Released()
-    released.join(_consume(tx, caller, wish.repository, [link.id for link in chain]))
+    target = _target(tx, caller, home.id, wish, known, prepared)
+    old_image, old_manifest = (known.image_row, known.manifest_row) if known else (None, None)
+    leaving_image = old_image if old_image != target.image_row else None
+    leaving_manifest = old_manifest if old_manifest != target.manifest_row else None
+    refcounts.take(
+        tx,
+        manifests=_given(target.manifest_row if target.manifest_row != old_manifest else None),
+        images=_given(target.image_row if target.image_row != old_image else None),
+    )
+    tags.point(
+        tx,
+        home.id,
+        wish.name,
+        known=known,
+        image_row=target.image_row,
+        manifest_row=target.manifest_row,
+        agent=wish.agent,
+    )
+    grace.give(registry, tx, wish.repository, _given(leaving_manifest))
+    released = refcounts.release(tx, manifests=_given(leaving_manifest), images=_given(leaving_image))
+    released.join(_consume(tx, caller, wish.repository, target, prepared))
     leases.renew(tx, wish.repository.full, caller.pusher, life=registry.lease)
     events.add(tx, caller.user, "tag", repository=wish.repository.full, reference=wish.name, freed=released.size)
     return released
 
 
-def _usable_chain(tx: Transaction, caller: Caller, image_id: ImageId, known: tags.Tag | None) -> list[images.Image]:
+def _given(row_id: int | None) -> list[int]:
+    return [] if row_id is None else [row_id]
+
+
+def _target(
+    tx: Transaction, caller: Caller, home: int, wish: _Wish, known: Tag | None, prepared: Prepared | None
+) -> _Target:
+    """Lock manifests, then images, then layers, old and new together; then see that all of it is there."""
+    old_manifests = _given(known.manifest_row if known else None)
+    made = manifests.find(tx, home, prepared.made.digest) if prepared else None
+    refcounts.lock_manifests(tx, [*old_manifests, *_given(made.id if made else None)])
+    if images.find(tx, wish.image_id) is None:
+        return _face(tx, caller, home, wish)
+    chain = _usable_chain(tx, caller, wish.image_id, known)
+    below = manifests.layers_of(tx, manifests.tree(tx, old_manifests))
+    refcounts.lock_layers(tx, [*below, *bridge.lock(tx, prepared), *(link.layer_id for link in chain)])
+    manifest_row = bridge.put(tx, home, prepared, chain) if prepared else None
+    return _Target(chain[0].id, manifest_row, [link.id for link in chain], [])
+
+
+def _face(tx: Transaction, caller: Caller, home: int, wish: _Wish) -> _Target:
+    """An image that was pushed over v2: its manifest is what the tag holds."""
+    view = visibility.view(tx, caller, wish.image_id, "push")
+    if view is None or view.config_row is None:
+        raise errors.ImageUnknown
+    sources = [each.manifest_id for each in views.of_id(tx, wish.image_id)]
+    return _Target(None, adopt.link(tx, home, view), [], sources)
+
+
+def _usable_chain(tx: Transaction, caller: Caller, image_id: ImageId, known: Tag | None) -> list[images.Image]:
     """The image's ancestry, locked together with that of the tag's old image, all of it there and complete."""
     top = images.find(tx, image_id)
     if top is None:
         raise errors.ImageUnknown
-    old = [known.image_row] if known and known.image_row is not None else []
+    old = _given(known.image_row if known else None)
     refcounts.lock_images(tx, [top.id, *old])
     locked = images.find(tx, image_id)
     if locked is None or not visibility.reaches(tx, caller, locked, "push"):
@@ -74,15 +146,14 @@ def _usable_chain(tx: Transaction, caller: Caller, image_id: ImageId, known: tag
     return chain
 
 
-def _release_old(tx: Transaction, known: tags.Tag, new_row: int) -> Released:
-    manifests = [known.manifest_row] if known.manifest_row is not None else []
-    old = [known.image_row] if known.image_row is not None and known.image_row != new_row else []
-    return refcounts.release(tx, manifests=manifests, images=old)
-
-
-def _consume(tx: Transaction, caller: Caller, repository: RepositoryName, chain: list[int]) -> Released:
-    """Take back one promise from each image that the tag now holds."""
+def _consume(
+    tx: Transaction, caller: Caller, repository: RepositoryName, target: _Target, prepared: Prepared | None
+) -> Released:
+    """Take back one promise from everything that the tag now holds."""
     freed: list[leases.Freed] = []
     for promised_in in (repository.full, ""):
-        freed += leases.take_back(tx, "image", chain, promised_in, caller.pusher)
+        freed += leases.take_back(tx, "image", target.chain, promised_in, caller.pusher)
+    freed += leases.take_back(tx, "manifest", target.sources, repository.full, caller.pusher)
+    if prepared is not None:
+        freed += leases.take_back(tx, "layer", bridge.lock(tx, prepared), repository.full, caller.pusher)
     return refcounts.reap_freed(tx, freed)

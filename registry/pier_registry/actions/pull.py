@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pier_registry import errors
-from pier_registry.actions import promises, visibility
+from pier_registry.actions import adopt, promises, visibility
+from pier_registry.actions.adopt import Seen
 from pier_registry.actions.registry import Caller, Registry
-from pier_registry.metadata import images, uploads
+from pier_registry.metadata import images, refcounts, uploads, views
 from pier_registry.metadata.images import Image
 from pier_registry.metadata.session import Transaction
 from pier_registry.metadata.sessions import PushSession
+from pier_registry.metadata.views import View
 from pier_registry.names import ImageId, layer_path
 
 
@@ -38,9 +40,13 @@ def image_json(registry: Registry, caller: Caller, image_id: ImageId) -> ImageJs
     Raises ImageUnknown, ImageIncomplete. Registry v1, "GET image json".
     """
     found = registry.metadata.read(lambda tx: promises.announcing(tx, caller, image_id) or _known(tx, caller, image_id))
-    if isinstance(found, ImageJson):
-        return found
-    return registry.metadata.write(lambda tx: _promised(registry, tx, caller, image_id, found))
+    if isinstance(found, list):
+        announced = found
+        found = registry.metadata.write(lambda tx: _promised(registry, tx, caller, image_id, announced))
+    if isinstance(found, Seen):
+        view = found.view
+        return ImageJson(adopt.json_of(registry, found), None if view.lost else view.size, "")
+    return found
 
 
 def layer(registry: Registry, caller: Caller, image_id: ImageId) -> LayerFile:
@@ -55,34 +61,56 @@ def ancestry(registry: Registry, caller: Caller, image_id: ImageId) -> list[Imag
     """The image itself first, its root last. Raises ImageUnknown, ImageIncomplete."""
 
     def work(tx: Transaction) -> list[ImageId]:
-        return [link.image_id for link in images.chain(tx, [_readable(tx, caller, image_id).id])]
+        known = _readable(tx, caller, image_id)
+        if isinstance(known, Image):
+            return [link.image_id for link in images.chain(tx, [known.id])]
+        return [link.image_id for link in views.chain(tx, known.manifest_id) if link.position <= known.position]
 
     return registry.metadata.read(work)
 
 
 def _promised(
     registry: Registry, tx: Transaction, caller: Caller, image_id: ImageId, announced: list[PushSession]
-) -> ImageJson:
+) -> ImageJson | Seen:
     known = images.find(tx, image_id, lock=True)
-    if known is None or known.lost or not visibility.reaches(tx, caller, known, "push"):
+    if known is None:
+        return _promised_view(registry, tx, caller, image_id, announced)
+    if known.lost or not visibility.reaches(tx, caller, known, "push"):
         raise _absent(tx, caller, image_id)
     promises.give(registry, tx, caller, known.id, announced)
     return _json(tx, known)
 
 
-def _known(tx: Transaction, caller: Caller, image_id: ImageId) -> ImageJson:
-    return _json(tx, _readable(tx, caller, image_id))
+def _promised_view(
+    registry: Registry, tx: Transaction, caller: Caller, image_id: ImageId, announced: list[PushSession]
+) -> Seen:
+    found = visibility.view(tx, caller, image_id, "push")
+    if found is not None:
+        refcounts.lock_manifests(tx, [found.manifest_id])
+        found = visibility.view(tx, caller, image_id, "push")  # again: it may have gone while the lock was awaited
+    if found is None or found.lost:
+        raise _absent(tx, caller, image_id)
+    promises.give(registry, tx, caller, found.manifest_id, announced, "manifest")
+    return adopt.seen(tx, found)
+
+
+def _known(tx: Transaction, caller: Caller, image_id: ImageId) -> ImageJson | Seen:
+    known = _readable(tx, caller, image_id)
+    return _json(tx, known) if isinstance(known, Image) else adopt.seen(tx, known)
 
 
 def _json(tx: Transaction, known: Image) -> ImageJson:
     return ImageJson(images.json_of(tx, known.id), None if known.lost else known.size, known.payload)
 
 
-def _readable(tx: Transaction, caller: Caller, image_id: ImageId) -> Image:
+def _readable(tx: Transaction, caller: Caller, image_id: ImageId) -> Image | View:
     known = images.find(tx, image_id)
-    if known is None or not visibility.reaches(tx, caller, known, "pull"):
+    if known is not None and visibility.reaches(tx, caller, known, "pull"):
+        return known
+    found = visibility.view(tx, caller, image_id, "pull")
+    if found is None:
         raise _absent(tx, caller, image_id)
-    return known
+    return found
 
 
 def _absent(tx: Transaction, caller: Caller, image_id: ImageId) -> errors.PierError:

@@ -21,10 +21,10 @@ class Turns:
 
     @contextmanager
     def taken(self, user: str) -> Iterator[None]:
-        """Raises TooManyRequests for the user's own crowd, Busy for that of all."""
+        """Raises Busy, after which clients try again; docker gives up at 429."""
         with self._lock:
             if self._running[user] >= self._each:
-                raise errors.TooManyRequests("too many uploads of yours run at once: wait for one to end", 10)
+                raise errors.Busy("too many uploads of yours run at once: wait for one to end")
             if self._running.total() >= self._most:
                 raise errors.Busy("too many uploads run at once: try again in a few seconds")
             self._running[user] += 1

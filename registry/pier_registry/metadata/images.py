@@ -110,16 +110,19 @@ def holding_repositories(tx: Transaction, row_id: int) -> list[str]:
 
 
 def insert(
-    tx: Transaction, image_id: ImageId, *, parent: Image | None, layer_id: int, json: bytes, payload: Digest
+    tx: Transaction, image_id: ImageId, *, parent: Image | None, layer_id: int, json: bytes, payload: Digest | None
 ) -> int:
-    """Add a row with no holder; the caller takes references and grants the lease. Returns its id."""
+    """Add a row with no holder; the caller takes references and grants the lease. Returns its id.
+
+    No `payload` for an image that did not come over v1.
+    """
     added = tx.run(
         image.insert().values(
             image_id=image_id,
             parent_id=parent.id if parent else None,
             layer_id=layer_id,
             json=json,
-            payload=str(payload),
+            payload=str(payload or ""),
             depth=parent.depth + 1 if parent else 1,
             created=tx.now,
         )

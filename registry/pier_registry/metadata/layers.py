@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,20 @@ def find(tx: Transaction, digest: Digest, *, lock: bool = False) -> Layer | None
     return None if row is None else _layer(row)
 
 
+def by_row(tx: Transaction, row_id: int, *, lock: bool = False) -> Layer | None:
+    statement = select(layer).where(layer.c.id == row_id)
+    row = tx.run(statement.with_for_update() if lock else statement).one_or_none()
+    return None if row is None else _layer(row)
+
+
+def among(tx: Transaction, digests: Iterable[Digest]) -> dict[str, Layer]:
+    """Those of the digests that are stored, by digest."""
+    wanted = sorted({str(digest) for digest in digests})
+    if not wanted:
+        return {}
+    return {row.digest: _layer(row) for row in tx.run(select(layer).where(layer.c.digest.in_(wanted)))}
+
+
 def arrive(tx: Transaction, new: Arrival) -> tuple[Layer, bool]:
     """The layer row of these bytes, locked; and whether the arrival's own file is the one that is kept."""
     known = find(tx, new.digest, lock=True)
@@ -58,11 +73,18 @@ def arrive(tx: Transaction, new: Arrival) -> tuple[Layer, bool]:
         arrived = find(tx, new.digest)
         assert arrived is not None  # noqa: S101  inserted in this transaction
         return arrived, True
+    if known.uncompressed is None and new.uncompressed:
+        tell_uncompressed(tx, known.id, new.uncompressed)
     if known.lost:
         outbox.add_layer(tx, known.digest, known.generation, 0)  # a file with wrong bytes may still be there
         tx.run(update(layer).where(layer.c.id == known.id).values(generation=new.generation, lost=0))
         return known, True
     return known, known.generation == new.generation
+
+
+def tell_uncompressed(tx: Transaction, row_id: int, digest: Digest) -> None:
+    """Note the digest of the tar inside, seen by inflating it."""
+    tx.run(update(layer).where(layer.c.id == row_id).values(uncompressed=str(digest)))
 
 
 def page(tx: Transaction, after: int, count: int) -> list[Layer]:

@@ -36,19 +36,26 @@ class Freed:
 
 
 def grant(
-    tx: Transaction, kind: Kind, object_id: int, repository: str, pusher: Pusher, *, life: int, promises: int = 1
+    tx: Transaction,
+    kind: Kind,
+    object_id: int,
+    repository: str,
+    pusher: Pusher,
+    *,
+    life: int,
+    promises: int = 1,
+    echoes: int = 0,
 ) -> None:
-    """Add promises to those that still live. The caller holds the object's row lock. `life` in milliseconds."""
-    mine = and_(
-        lease.c.kind == kind,
-        lease.c.object_id == object_id,
-        lease.c.repository == repository,
-        lease.c.pusher == pusher.key,
-    )
+    """Add promises to those that still live. The caller holds the object's row lock. `life` in milliseconds.
+
+    `echoes` of the questions that follow will be promised nothing, see `echo`.
+    """
+    mine = _of(kind, object_id, repository, pusher)
     alive = lease.c.until > tx.now
     # Ordered: MySQL assigns from left to right, and `until` must still be the old one in the others.
     renewed = update(lease).ordered_values(
         (lease.c.promises, case((alive, lease.c.promises), else_=0) + promises),
+        (lease.c.echoes, case((alive, lease.c.echoes), else_=0) + echoes),
         (lease.c.born, case((alive, lease.c.born), else_=tx.now)),
         (lease.c.until, tx.now + life),
     )
@@ -62,9 +69,25 @@ def grant(
             pusher=pusher.key,
             user=pusher.user,
             promises=promises,
+            echoes=echoes,
             born=tx.now,
             until=tx.now + life,
         )
+    )
+
+
+def echo(tx: Transaction, kind: Kind, object_id: int, repository: str, pusher: Pusher) -> bool:
+    """Whether this question only follows an own upload or mount, which has its promise; used up by asking."""
+    waiting = and_(_of(kind, object_id, repository, pusher), lease.c.echoes > 0, lease.c.until > tx.now)
+    return tx.run(update(lease).where(waiting).values(echoes=lease.c.echoes - 1)).rowcount > 0
+
+
+def _of(kind: Kind, object_id: int, repository: str, pusher: Pusher) -> ColumnElement[bool]:
+    return and_(
+        lease.c.kind == kind,
+        lease.c.object_id == object_id,
+        lease.c.repository == repository,
+        lease.c.pusher == pusher.key,
     )
 
 
@@ -133,11 +156,38 @@ def renew(tx: Transaction, repository: str, pusher: Pusher, *, life: int) -> Non
     )
 
 
-def leased_to(tx: Transaction, kind: Kind, object_id: int, user: str) -> bool:
+def leased_to(tx: Transaction, kind: Kind, object_id: int, user: str, repository: str | None = None) -> bool:
+    """Whether the user was promised the object, in this repository or, without one, in any."""
     statement = select(lease.c.id).where(
         lease.c.kind == kind, lease.c.object_id == object_id, lease.c.user == user, lease.c.until > tx.now
     )
+    if repository is not None:
+        statement = statement.where(lease.c.repository == repository)
     return tx.run(statement.limit(1)).first() is not None
+
+
+def leased_among(tx: Transaction, kind: Kind, objects: Collection[int], user: str, repository: str) -> set[int]:
+    """Those of the objects that the user was promised in this repository."""
+    if not objects:
+        return set()
+    mine = and_(lease.c.kind == kind, lease.c.object_id.in_(sorted(objects)), lease.c.user == user)
+    return set(
+        tx.run(
+            select(lease.c.object_id).where(mine, lease.c.repository == repository, lease.c.until > tx.now)
+        ).scalars()
+    )
+
+
+def leased_in(tx: Transaction, kind: Kind, object_id: int, repository: str) -> bool:
+    """Whether anybody was promised the object in this repository."""
+    theirs = and_(lease.c.kind == kind, lease.c.object_id == object_id, lease.c.repository == repository)
+    return tx.run(select(lease.c.id).where(theirs, lease.c.until > tx.now).limit(1)).first() is not None
+
+
+def give_up(tx: Transaction, kind: Kind, object_id: int, repository: str, keys: Collection[str]) -> None:
+    """Drop whatever these pushers were promised of the object in the repository."""
+    mine = and_(lease.c.kind == kind, lease.c.object_id == object_id, lease.c.repository == repository)
+    tx.run(delete(lease).where(mine, lease.c.pusher.in_(sorted(keys))))
 
 
 def _drop(tx: Transaction, which: ColumnElement[bool]) -> list[Freed]:

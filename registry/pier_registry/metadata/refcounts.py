@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, Table, delete, select, update
 
-from pier_registry.metadata import images, leases, outbox
+from pier_registry.metadata import images, leases, manifests, outbox
 from pier_registry.metadata.layers import Arrival
 from pier_registry.metadata.schema import image, image_view, layer, manifest, manifest_child, manifest_layer
 from pier_registry.metadata.session import Transaction
@@ -89,6 +89,7 @@ def release(
     tx: Transaction, *, manifests: Collection[int] = (), images: Collection[int] = (), layers: Collection[int] = ()
 ) -> Released:
     """One direct holder less for each, as often as it is named, and everything that now nobody holds, gone."""
+    lock_manifests(tx, manifests)
     lock_images(tx, images)
     _lower(tx, manifest, Counter(manifests))
     _lower(tx, image, Counter(images))
@@ -108,6 +109,17 @@ def reap(
     return released
 
 
+def remove(tx: Transaction, row_id: int, tagged: int) -> Released:
+    """A manifest that was asked to go, with the holds of its `tagged` tags, even if its subject would keep it."""
+    lock_manifests(tx, [row_id])
+    _lower(tx, manifest, Counter({row_id: tagged}) if tagged else {})
+    released = Released()
+    loosened = _Loosened()
+    _reap_manifests(tx, [row_id], released, loosened, doomed=row_id)
+    _reap_layers(tx, (), released, loosened)
+    return released
+
+
 def reap_freed(tx: Transaction, freed: Iterable[leases.Freed]) -> Released:
     """Reap what lost its last promise of a pusher."""
     by_kind: dict[str, set[int]] = {"manifest": set(), "image": set(), "layer": set()}
@@ -120,6 +132,22 @@ def unneeded(tx: Transaction, arrival: Arrival) -> GoneLayer:
     """Queue the file of bytes that the registry has already."""
     entry = outbox.add_layer(tx, arrival.digest, arrival.generation, arrival.size)
     return GoneLayer(arrival.digest, arrival.size, arrival.generation, entry)
+
+
+def lock_manifests(tx: Transaction, row_ids: Collection[int]) -> None:
+    """Lock these manifests and all below them, youngest first."""
+    ids = manifests.tree(tx, row_ids)
+    if ids:
+        tx.run(
+            select(manifest.c.id).where(manifest.c.id.in_(ids)).order_by(manifest.c.id.desc()).with_for_update()
+        ).all()
+
+
+def lock_layers(tx: Transaction, row_ids: Collection[int]) -> None:
+    """Old and new holds of one change together, oldest first."""
+    ids = sorted(set(row_ids))
+    if ids:
+        tx.run(select(layer.c.id).where(layer.c.id.in_(ids)).order_by(layer.c.id).with_for_update()).all()
 
 
 def lock_images(tx: Transaction, row_ids: Collection[int]) -> None:
@@ -136,14 +164,23 @@ def _lower(tx: Transaction, table: Table, holders: Mapping[int, int]) -> None:
         tx.run(update(table).where(table.c.id.in_(ids)).values(cnt=table.c.cnt - lost))
 
 
-def _reap_manifests(tx: Transaction, candidates: Collection[int], released: Released, loosened: _Loosened) -> None:
+def _reap_manifests(
+    tx: Transaction,
+    candidates: Collection[int],
+    released: Released,
+    loosened: _Loosened,
+    *,
+    doomed: int | None = None,
+) -> None:
     """Highest id first: an index is younger than its children. Referrers go with their subject."""
     waiting = set(candidates)
     while waiting:
         row_id = max(waiting)
         waiting.discard(row_id)
         row = tx.run(select(manifest).where(manifest.c.id == row_id).with_for_update()).one_or_none()
-        if row is None or row.cnt > 0 or _subject_lives(tx, row.repository_id, row.subject_digest):
+        if row is None or row.cnt > 0:
+            continue
+        if row_id != doomed and _subject_lives(tx, row.repository_id, row.subject_digest):
             continue
         layer_ids = list(tx.run(select(manifest_layer.c.layer_id).where(_edges_of(row_id))).scalars())
         held = leases.holding(tx, "manifest", [row_id])
@@ -233,7 +270,7 @@ def _reap_layers(tx: Transaction, candidates: Collection[int], released: Release
     ids = sorted(set(candidates) | set(loosened.gone) | set(loosened.kept))
     if not ids:
         return
-    tx.run(select(layer.c.id).where(layer.c.id.in_(ids)).order_by(layer.c.id).with_for_update()).all()
+    lock_layers(tx, ids)
     _lower(tx, layer, loosened.gone)
     rows = tx.run(select(layer).where(layer.c.id.in_(ids)).order_by(layer.c.id)).all()
     held = leases.holding(tx, "layer", ids)

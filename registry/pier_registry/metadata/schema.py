@@ -112,6 +112,9 @@ image_view = Table(
     Column("image_id", Exact(64), primary_key=True),
     Column("manifest_id", Id, ForeignKey("manifest.id"), primary_key=True, autoincrement=False, index=True),
     Column("position", Integer, nullable=False),
+    # Both are held by the manifest, or by one below it.
+    Column("layer_id", Id),
+    Column("config_id", Id),
     mysql_engine="InnoDB",
 )
 
@@ -136,6 +139,8 @@ lease = _table(
     Column("pusher", Exact(64), nullable=False),
     Column("user", Exact(_USER), nullable=False),
     Column("promises", Integer, nullable=False),
+    # HEADs that will ask for what was just uploaded or mounted, and are promised nothing more.
+    Column("echoes", Integer, nullable=False, server_default="0"),
     Column("born", Milliseconds, nullable=False),
     Column("until", Milliseconds, nullable=False, index=True),
     UniqueConstraint("kind", "object_id", "repository", "pusher", name="lease_of"),
@@ -163,6 +168,8 @@ upload = _table(
     Column("pending_id", Id, ForeignKey("pending_image.id"), index=True),
     Column("size", Bytes, nullable=False, server_default="0"),
     Column("digest", Exact(_DIGEST)),
+    # Where its file may have been moved to when the transaction that counts it did not come.
+    Column("expected", Exact(_DIGEST)),
     Column("payload", Exact(_DIGEST)),
     Column("uncompressed", Exact(_DIGEST)),
     Column("started", Milliseconds, nullable=False),

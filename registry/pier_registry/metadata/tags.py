@@ -60,6 +60,17 @@ def find(tx: Transaction, repository_id: int, name: TagName, *, lock: bool = Fal
     return None if row is None else _tag(row)
 
 
+def of_manifest(tx: Transaction, manifest_row: int) -> list[Tag]:
+    """Tags that point at the manifest, locked."""
+    ids = tx.run(select(tag.c.id).where(tag.c.manifest_id == manifest_row).order_by(tag.c.id).with_for_update())
+    return [_tag(row) for row in tx.run(_tags().where(tag.c.id.in_(list(ids.scalars()))).order_by(tag.c.id))]
+
+
+def by_row(tx: Transaction, row_id: int) -> Tag | None:
+    row = tx.run(_tags().where(tag.c.id == row_id)).one_or_none()
+    return None if row is None else _tag(row)
+
+
 def point(
     tx: Transaction,
     repository_id: int,
@@ -93,12 +104,27 @@ def page(tx: Transaction, repository_id: int, after: str, count: int | None) -> 
     return [_tag(row) for row in tx.run(statement if count is None else statement.limit(count))]
 
 
+def with_manifest(tx: Transaction, repository_id: int, after: str, count: int) -> list[TagName]:
+    """Names above `after` of up to `count` tags that v2 can pull, bytewise sorted."""
+    mine = (tag.c.repository_id == repository_id, tag.c.name > after, tag.c.manifest_id.is_not(None))
+    return [
+        TagName(name) for name in tx.run(select(tag.c.name).where(*mine).order_by(tag.c.name).limit(count)).scalars()
+    ]
+
+
 def some(tx: Transaction, repository_id: int, count: int) -> list[Tag]:
     """Any tags of a repository, locked; for removing them in batches."""
     ids = tx.run(
         select(tag.c.id).where(tag.c.repository_id == repository_id).order_by(tag.c.id).limit(count).with_for_update()
     )
     return [_tag(row) for row in tx.run(_tags().where(tag.c.id.in_(list(ids.scalars()))).order_by(tag.c.id))]
+
+
+def without_manifest(tx: Transaction, after: int, count: int) -> list[Tag]:
+    """Tags of v1 images that v2 cannot pull, with an id above `after`, in order of id."""
+    these = (tag.c.id > after, tag.c.manifest_id.is_(None), tag.c.image_id.is_not(None))
+    found = tx.run(_tags().where(*these, ~repository.c.name.startswith("#")).order_by(tag.c.id).limit(count))
+    return [_tag(row) for row in found]
 
 
 def in_namespace(tx: Transaction, namespace: str, after: tuple[str, str], count: int) -> list[Tag]:

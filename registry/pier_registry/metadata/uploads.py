@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Row, case, delete, func, select, update
 
+from pier_registry import errors
 from pier_registry.metadata import outbox
 from pier_registry.metadata.leases import Pusher
 from pier_registry.metadata.schema import pending_image, upload
@@ -32,13 +33,17 @@ class PendingImage:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """`digest`, `payload` and `uncompressed` are there once all bytes are."""
+    """`size` bytes came. A v1 layer has its digests once all bytes are there; a blob `digest` when it is known.
+
+    `expected` is what it was about to become: its file may lie there already.
+    """
 
     id: int
     uuid: str
     user: str
     size: int
     digest: Digest | None
+    expected: Digest | None
     payload: Digest | None
     uncompressed: Digest | None
 
@@ -82,11 +87,46 @@ def remove_pending(tx: Transaction, pending_id: int) -> None:
     tx.run(delete(pending_image).where(pending_image.c.id == pending_id))
 
 
-def begin(tx: Transaction, uuid: str, user: str, pending_id: int) -> None:
-    """The caller has locked the pending image."""
-    times = {"started": tx.now, "touched": tx.now}
-    tx.run(upload.insert().values(uuid=uuid, user=user, pending_id=pending_id, **times))
-    tx.run(update(pending_image).where(pending_image.c.id == pending_id).values(touched=tx.now))
+def begin(
+    tx: Transaction,
+    uuid: str,
+    user: str,
+    *,
+    most: int,
+    pending_id: int | None = None,
+    repository: str | None = None,
+    expected: Digest | None = None,
+) -> None:
+    """An upload of a blob into a repository, or of the layer of a pending image, which the caller has locked.
+
+    Raises TooManyRequests when the user has `most` uploads open.
+    """
+    if count(tx, user) >= most:
+        raise errors.TooManyRequests("too many open uploads of this user (PIER_MAX_SESSIONS): finish some", 60)
+    values = {"pending_id": pending_id, "repository": repository, "expected": str(expected) if expected else None}
+    tx.run(upload.insert().values(uuid=uuid, user=user, started=tx.now, touched=tx.now, **values))
+    if pending_id is not None:
+        tx.run(update(pending_image).where(pending_image.c.id == pending_id).values(touched=tx.now))
+
+
+def session(tx: Transaction, uuid: str, user: str, repository: str, *, lock: bool = False) -> Upload | None:
+    """A blob upload of this user in this repository; nobody else can name it."""
+    mine = (upload.c.uuid == uuid, upload.c.user == user, upload.c.repository == repository)
+    statement = select(upload).where(*mine)
+    row = tx.run(statement.with_for_update() if lock else statement).one_or_none()
+    return None if row is None else _upload(row)
+
+
+def advance(tx: Transaction, uuid: str, size: int, digest: Digest | None) -> bool:
+    """Note that a blob upload has `size` bytes, and the digest of all of them where it is known."""
+    values = {"size": size, "digest": str(digest) if digest else None, "expected": None, "touched": tx.now}
+    return tx.run(update(upload).where(upload.c.uuid == uuid).values(values)).rowcount > 0
+
+
+def expect(tx: Transaction, uuid: str, digest: Digest) -> bool:
+    """Note what the upload is about to become, before its file is moved there."""
+    values = {"expected": str(digest), "touched": tx.now}
+    return tx.run(update(upload).where(upload.c.uuid == uuid).values(values)).rowcount > 0
 
 
 def complete(tx: Transaction, uuid: str, size: int, digest: Digest, payload: Digest, inflated: Digest | None) -> bool:
@@ -119,9 +159,8 @@ def discard(tx: Transaction, dropped: Upload) -> list[int]:
     """Drop the row and queue every file it may have; returns the outbox rows."""
     forget(tx, dropped.uuid)
     entries = [outbox.add(tx, upload_path(dropped.uuid), dropped.size)]
-    if dropped.digest:
-        entries.append(outbox.add_layer(tx, dropped.digest, dropped.uuid, 0))
-    return entries
+    places = {place for place in (dropped.digest, dropped.expected) if place}
+    return entries + [outbox.add_layer(tx, place, dropped.uuid, 0) for place in places]
 
 
 def drop_uploads(tx: Transaction, pending_id: int) -> None:
@@ -163,5 +202,12 @@ def _upload(row: Row[Any]) -> Upload:
         return Digest.parse(text) if text else None
 
     return Upload(
-        row.id, row.uuid, row.user, row.size, digest(row.digest), digest(row.payload), digest(row.uncompressed)
+        row.id,
+        row.uuid,
+        row.user,
+        row.size,
+        digest(row.digest),
+        digest(row.expected),
+        digest(row.payload),
+        digest(row.uncompressed),
     )

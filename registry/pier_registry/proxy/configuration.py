@@ -14,6 +14,7 @@ from pathlib import Path
 
 import jinja2
 
+from pier_registry import engines
 from pier_registry.errors import Misconfigured
 from pier_registry.settings import Settings
 
@@ -104,7 +105,19 @@ SENTENCES = (
     ("away", 503, "the registry is starting or down: try again in a few seconds"),
 )
 
-CODES = {"login": "UNAUTHORIZED", "broken": "UNKNOWN", "away": "UNAVAILABLE", "large": "SIZE_INVALID"}
+# In the list shape of OCI: codes, and sentences where they are others than those of v1.
+CODES = {
+    "login": "UNAUTHORIZED",
+    "image": "BLOB_UNKNOWN",
+    "range": "RANGE_INVALID",
+    "broken": "UNKNOWN",
+    "away": "UNAVAILABLE",
+    "large": "SIZE_INVALID",
+}
+LISTED = {
+    "login": "log in: this registry needs a user name and a password",
+    "image": "this registry has no such layer, or you may not see it",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +175,9 @@ def render(settings: Settings, nginx: Nginx) -> str:
         kept=KEPT,
         sentences=SENTENCES,
         codes=CODES,
+        listed=LISTED,
+        old_engine=engines.V1_ONLY,
+        anonymous_pull=settings.anonymous_pull,
     )
 
 

@@ -7,6 +7,7 @@ that holds digest and generation and is never used twice (so a late removal cann
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -43,6 +44,23 @@ class Readable(Protocol):
     def read(self, size: int = -1, /) -> bytes: ...
 
 
+class UploadFile(Protocol):
+    """The file of one upload, in the hands of one request."""
+
+    def size(self) -> int:
+        """Bytes written so far; 0 when there is no file yet."""
+
+    def write(self, source: Readable, *, offset: int, announced: int | None, algorithm: str) -> Digest | None:
+        """Cut the file to `offset` and append `source`, durably; the digest of the whole when `offset` is 0.
+
+        Raises SizeInvalid when the body ends early, TooLarge when the whole would pass the largest layer. What came
+        until then stays, durably, and `size` tells how much.
+        """
+
+    def digest(self, algorithm: str) -> Digest:
+        """Of the whole file, which is read for it."""
+
+
 class Storage(Protocol):
     """Every method may raise DiskFull (no space) or OSError (a broken disk)."""
 
@@ -53,6 +71,9 @@ class Storage(Protocol):
         Raises SizeInvalid when the body ends early, TooLarge beyond the largest layer; what this
         call wrote is then gone. Use a fresh UUID for every call: `publish` believes the digest it is given.
         """
+
+    def hold(self, upload: str) -> AbstractContextManager[UploadFile]:
+        """The upload's file, for an upload in several requests. Raises UploadBusy while another request holds it."""
 
     def publish(self, upload: str, digest: Digest) -> str:
         """Move a received upload to its layer path, durably; returns the path. Repeating it is harmless."""

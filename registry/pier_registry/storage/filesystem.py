@@ -16,14 +16,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from pier_registry.errors import DiskFull, Misconfigured, SizeInvalid, TooLarge
+from pier_registry.errors import DiskFull, Misconfigured
 from pier_registry.names import Digest, layer_path, upload_path
-from pier_registry.storage.base import Readable, Received, Stored
+from pier_registry.storage.base import Readable, Received, Stored, UploadFile
 from pier_registry.storage.hashing import Digester
+from pier_registry.storage.writing import FILE_MODE, PIECE, copy, held, too_large, write_all
 
-_PIECE = 1 << 20
 _FOLDER_MODE = 0o750
-_FILE_MODE = 0o640
 _AREAS = ("layers", "uploads")
 _NAME = r"(?!\.{1,2}(?:/|\Z))[^/\0]+"
 _PATH = re.compile(rf"layers(?:/{_NAME})+|uploads/{_NAME}")
@@ -58,12 +57,19 @@ class FileSystem:
         self._refuse_early(announced)
         with _full_disk(), self._folder(folders) as folder, _partial(folder, name) as (partial, file):
             with Digester(prefix, self._max_inflated) as digester:
-                self._copy(source, file, digester, announced)
+                most = self._max_layer
+                copy(source, file, digester.update, announced=announced, most=most, limit=most)
                 os.fsync(file)
                 received = digester.finish()
             os.rename(partial, name, src_dir_fd=folder, dst_dir_fd=folder)
             os.fsync(folder)
         return received
+
+    @contextmanager
+    def hold(self, upload: str) -> Iterator[UploadFile]:
+        folders, name = _split(upload_path(upload))
+        with _full_disk(), self._folder(folders) as folder, held(folder, name, self._max_layer) as file:
+            yield file
 
     def publish(self, upload: str, digest: Digest) -> str:
         """As Storage.publish. Raises FileNotFoundError when there is neither the upload nor the layer."""
@@ -131,22 +137,9 @@ class FileSystem:
 
     def _refuse_early(self, announced: int | None) -> None:
         if announced is not None and announced > self._max_layer:
-            raise _too_large(self._max_layer)
+            raise too_large(self._max_layer)
         if announced is not None and announced > self.free():
             raise DiskFull
-
-    def _copy(self, source: Readable, file: int, digester: Digester, announced: int | None) -> None:
-        most = self._max_layer + 1 if announced is None else announced  # beyond it a socket would wait for ever
-        left = most
-        while left and (piece := source.read(min(_PIECE, left))):
-            left -= len(piece)
-            digester.update(piece)
-            _write(file, piece)
-        received = most - left
-        if announced is not None and received < announced:
-            raise SizeInvalid(received, announced)
-        if received > self._max_layer:
-            raise _too_large(self._max_layer)
 
     @contextmanager
     def _folder(self, names: tuple[str, ...], *, make: bool = False) -> Iterator[int]:
@@ -214,7 +207,7 @@ def _full_disk() -> Iterator[None]:
 def _partial(folder: int, name: str) -> Iterator[tuple[str, int]]:
     """A new file of the caller's own, as name and descriptor; gone afterwards unless it was renamed."""
     partial = f"{name}.{secrets.token_hex(8)}"
-    file = os.open(partial, _NEW, _FILE_MODE, dir_fd=folder)
+    file = os.open(partial, _NEW, FILE_MODE, dir_fd=folder)
     try:
         yield partial, file
     finally:
@@ -244,14 +237,8 @@ def _size(folder: int, name: str) -> int | None:
     return found.st_size if found else None
 
 
-def _write(file: int, piece: bytes) -> None:
-    rest = memoryview(piece)
-    while rest:
-        rest = rest[os.write(file, rest) :]
-
-
 def _allocate(path: Path, size: int) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, _FILE_MODE)
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
     try:
         os.truncate(file, size)
         os.posix_fallocate(file, 0, size)
@@ -264,13 +251,9 @@ def _allocate(path: Path, size: int) -> None:
 
 
 def _fill(file: int, size: int) -> None:
-    for at in range(0, size, _PIECE):
-        _write(file, os.urandom(min(_PIECE, size - at)))  # zeros would be compressed away by some file systems
+    for at in range(0, size, PIECE):
+        write_all(file, os.urandom(min(PIECE, size - at)))  # zeros would be compressed away by some file systems
     os.fsync(file)
-
-
-def _too_large(most: int) -> TooLarge:
-    return TooLarge(f"a layer may hold at most {most} bytes here: make it smaller or ask for a larger PIER_MAX_LAYER")
 
 
 def _raise(wrong: OSError) -> None:

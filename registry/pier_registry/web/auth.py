@@ -1,7 +1,8 @@
-"""Who asks: Basic credentials, judged by remembered verdicts, then the throttle, then bcrypt.
+"""Who asks: Basic credentials, judged by remembered verdicts, then the throttle, then bcrypt; or a token got with them.
 
 Every request is judged by the users file as it stands when the request begins, so a revoked user is out at once.
 A throttled address cannot try its guesses on remembered verdicts: those help only who has shown them before.
+With anonymous pull, no credentials name the anonymous caller, and so do empty ones, which some clients send instead.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from typing import Any, Final
 from pier_registry import errors
 from pier_registry.settings import Settings
 from pier_registry.web.livefile import log
-from pier_registry.web.rights import User
+from pier_registry.web.rights import ANONYMOUS, User
 from pier_registry.web.throttle import Throttle
+from pier_registry.web.tokens import Token, Tokens
 from pier_registry.web.users import Snapshot, Users
 from pier_registry.web.verdicts import Flights, Verdicts
 
 __all__ = ["Authenticator", "User", "client_address", "credentials"]
 
 MAX_HEADER: Final = 10_000  # characters
+NOBODY: Final = ("", "")  # user and password that stand for none
 _UNIX_SOCKET: Final = frozenset({"", "unix", "unix:"})
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -30,20 +33,47 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Authenticator:
-    """One for the process; safe for threads."""
+    """One for the process; safe for threads. Without `tokens`, everybody has to log in."""
 
-    def __init__(self, users: Users, throttle: Throttle, verdicts: Verdicts) -> None:
+    def __init__(self, users: Users, throttle: Throttle, verdicts: Verdicts, tokens: Tokens | None = None) -> None:
         self._users = users
         self._throttle = throttle
         self._verdicts = verdicts
+        self._tokens = tokens
         self._flights = Flights()
+
+    @property
+    def lets_anybody_pull(self) -> bool:
+        return self._tokens is not None
 
     def authenticate(self, authorization: str | None, client: str) -> User:
         """`authorization` is the request's header, `client` the address failures are counted against.
 
         Raises Unauthorized, TooManyRequests.
         """
+        if self._tokens is not None and (text := bearer(authorization)):
+            return self._tokens.bearer(text, self._users.current().hashes)
         user, password = credentials(authorization)
+        if self._tokens is not None and (user, password) == NOBODY:
+            return ANONYMOUS
+        self._log_in(user, password, client)
+        return User(user)
+
+    def token(self, user: str, password: str, client: str) -> Token:
+        """A token of this user, of the anonymous one when both are empty.
+
+        Raises as `authenticate`, and RouteUnknown without anonymous pull: there is nothing here that takes a token.
+        """
+        if self._tokens is None:
+            raise errors.RouteUnknown
+        if (user, password) == NOBODY:
+            return self._tokens.of_nobody()
+        return self._tokens.of_user(user, self._log_in(user, password, client))
+
+    def _log_in(self, user: str, password: str, client: str) -> bytes:
+        """The stored hash that the password fits."""
+        if not user or "\0" in user:
+            raise errors.Unauthorized
         snapshot = self._users.current()
         key = self._verdicts.key(snapshot.version, user, password)
         if not self._verdicts.holds_for(key, client):
@@ -52,7 +82,7 @@ class Authenticator:
                 log.info("login failed", extra={"client": client, "user": user[:64]})
                 raise errors.Unauthorized
             self._verdicts.remember_client(key, client)
-        return User(user)
+        return snapshot.hashes[user]
 
     def _try(self, key: bytes, snapshot: Snapshot, credential: tuple[str, str], client: str) -> bool:
         if self._verdicts.holds(key):
@@ -66,20 +96,34 @@ class Authenticator:
 
 
 def credentials(authorization: str | None) -> tuple[str, str]:
-    """User and password of a Basic header (RFC 7617, UTF-8). Raises Unauthorized for anything else."""
-    if authorization is None or len(authorization) > MAX_HEADER:
-        raise errors.Unauthorized
-    scheme, _, encoded = authorization.strip().partition(" ")
-    if scheme.lower() != "basic":
+    """User and password of a Basic header (RFC 7617, UTF-8), both empty without one. Raises Unauthorized for others."""
+    if not authorization:
+        return NOBODY
+    scheme, encoded = _parts(authorization)
+    if scheme != "basic":
         raise errors.Unauthorized
     try:
-        decoded = base64.b64decode(encoded.strip(), validate=True).decode()
+        decoded = base64.b64decode(encoded, validate=True).decode()
     except ValueError:
         raise errors.Unauthorized from None
     user, colon, password = decoded.partition(":")
-    if not colon or not user or "\0" in user:
+    if not colon:
         raise errors.Unauthorized
     return user, password
+
+
+def bearer(authorization: str | None) -> str:
+    """The token of a Bearer header (RFC 6750); empty for any other."""
+    scheme, text = _parts(authorization or "")
+    return text if scheme == "bearer" else ""
+
+
+def _parts(authorization: str) -> tuple[str, str]:
+    """The scheme in lower case, and what follows it. Raises Unauthorized."""
+    if len(authorization) > MAX_HEADER:
+        raise errors.Unauthorized
+    scheme, _, rest = authorization.strip().partition(" ")
+    return scheme.lower(), rest.strip()
 
 
 def client_address(environ: Mapping[str, Any], settings: Settings) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import request
 
 from pier_registry import errors
+from pier_registry.names import DEFAULT_NAMESPACE
 
 
 def number(name: str, default: int, most: int, least: int = 0) -> int:
@@ -20,3 +21,9 @@ def number(name: str, default: int, most: int, least: int = 0) -> int:
 def last() -> str:
     """Where the page before ended; "" for the first."""
     return request.args.get("last", "")
+
+
+def last_repository() -> str:
+    """As `last`, for a list of repositories: a listed short name stands for its full one."""
+    name = last()
+    return name if not name or "/" in name else f"{DEFAULT_NAMESPACE}/{name}"

@@ -2,7 +2,8 @@
 
 none ⊂ pull ⊂ push ⊂ admin, and the highest role of all matching grants counts. A user without an entry in the
 rights file (its form: rights_file.py) has the default role on everything; `admin` without an entry is admin on
-everything, since it is the account that a new registry starts with.
+everything, since it is the account that a new registry starts with. Who sends no credentials may pull everything,
+or what the entry `anonymous` lists, and nothing more.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final, Literal
 
 from pier_registry import errors
 from pier_registry.names import DEFAULT_NAMESPACE
-from pier_registry.web import rights_file
+from pier_registry.web import rights_file, users
 from pier_registry.web.livefile import LiveFile
 from pier_registry.web.rights_file import Grant, Role
 
@@ -33,9 +34,13 @@ _NEEDED: Final[Mapping[Verb, Role]] = {
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Someone whose password was right."""
+    """Someone whose password was right, or anybody at all; the anonymous one has no name."""
 
     name: str
+    anonymous: bool = False
+
+
+ANONYMOUS: Final = User("", anonymous=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class Rights:
     def __init__(self, path: Path, default_role: str) -> None:
         self._default = (_rule(Role[default_role], "*"),)
         self._admin = (_rule(Role.admin, "*"),)
+        self._anybody = (_rule(Role.pull, "*"),)
         self._file = LiveFile[_Rules](path, _rules, {}, optional=True)
         if self.trouble:
             raise errors.Misconfigured(self.trouble)
@@ -80,19 +86,22 @@ class Rights:
             return self.everywhere(user, verb)
         return any(
             rule.role >= _NEEDED[verb] and (rule.everything or rule.pattern.fullmatch(repository))
-            for rule in self._rules_of(user)
+            for rule in self._rules_of(user, verb)
         )
 
     def everywhere(self, user: User, verb: Verb) -> bool:
         """Whether the user may do this to every repository there is or will be."""
-        return any(rule.role >= _NEEDED[verb] and rule.everything for rule in self._rules_of(user))
+        return any(rule.role >= _NEEDED[verb] and rule.everything for rule in self._rules_of(user, verb))
 
     def require(self, user: User, verb: Verb, repository: str | None = None) -> None:
         """Raises Denied."""
         if not self.may(user, verb, repository):
             raise errors.Denied(verb, repository)
 
-    def _rules_of(self, user: User) -> tuple[_Rule, ...]:
+    def _rules_of(self, user: User, verb: Verb) -> tuple[_Rule, ...]:
+        """Those that could allow the verb."""
+        if user.anonymous:
+            return self._file.current().get(users.RESERVED, self._anybody) if verb == "pull" else ()
         without_entry = self._admin if user.name == ADMIN else self._default
         return self._file.current().get(user.name, without_entry)
 

@@ -63,6 +63,12 @@ class DigestConverter(_Parsed):
     parse = Digest.parse
 
 
+class ReferenceConverter(_Parsed):
+    """A digest has a colon, and no tag has one."""
+
+    parse = staticmethod(lambda text: Digest.parse(text) if ":" in text else parse_tag(text))
+
+
 def install(app: Flask) -> None:
     """No redirects: a redirected PUT or a streamed body cannot be sent again."""
     app.url_map.strict_slashes = False
@@ -73,4 +79,5 @@ def install(app: Flask) -> None:
         "tag": TagConverter,
         "image": ImageIdConverter,
         "digest": DigestConverter,
+        "reference": ReferenceConverter,
     }

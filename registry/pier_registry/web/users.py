@@ -20,6 +20,7 @@ from pier_registry.web.livefile import LiveFile, log, one_writer, read_whole, re
 
 MAX_PASSWORD: Final = 72  # bytes; bcrypt reads no further
 DEFAULT_COST: Final = 12
+RESERVED: Final = "anonymous"  # in the rights file: whoever sends no credentials, so no user can have the name
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}", re.ASCII)
 _BCRYPT = re.compile(rb"\$2[aby]\$(0[4-9]|1[0-7])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
@@ -119,6 +120,8 @@ def add(path: Path, name: str, hashed: bytes, *, before: Callable[[], None] = la
     Raises Conflict when the name is taken, Invalid for the name, Misconfigured.
     """
     check_name(name)
+    if name == RESERVED:
+        raise errors.Invalid(f"{name} stands for whoever sends no credentials: choose another user name")
     with one_writer(path):
         lines = _lines(path)
         if any(_user(line) == name for line in lines):

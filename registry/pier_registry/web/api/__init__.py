@@ -56,7 +56,7 @@ def usage() -> Response:
 
 def repositories() -> Response:
     size = paging.number("n", _PAGE, _MOST)
-    found = actions.browse.repository_names(registry(), caller(), after=_stored(paging.last()), count=size + 1)
+    found = actions.browse.repository_names(registry(), caller(), after=paging.last_repository(), count=size + 1)
     names = [RepositoryName(full, full).short for full in found[:size]]
     return as_json({"repositories": names} | _next(names, len(found) > size))
 
@@ -109,7 +109,3 @@ def _tag(known: Tag) -> dict[str, Any]:
 def _next(names: list[Any], more: bool) -> dict[str, Any]:
     return {"next": names[-1] if names and more else None}
 
-
-def _stored(name: str) -> str:
-    """Where to go on: a listed short name stands for its full one."""
-    return name if not name or "/" in name else f"library/{name}"

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, request
 
 from pier_registry import actions, errors
 from pier_registry.names import ImageId
-from pier_registry.web import bodies, responses
+from pier_registry.web import bodies, sending
 from pier_registry.web.context import caller, registry
 from pier_registry.web.responses import as_json
 
@@ -26,12 +26,12 @@ def register(room: Blueprint) -> None:
 
 def put_json(image_id: ImageId) -> Response:
     body = bodies.small(registry().settings.max_image_json)
-    actions.upload.image_json(registry(), caller(), image_id, body)
+    actions.image_upload.image_json(registry(), caller(), image_id, body)
     return as_json(True)
 
 
 def put_layer(image_id: ImageId) -> Response:
-    actions.upload.layer(registry(), caller(), image_id, bodies.stream(), request.content_length)
+    actions.image_upload.layer(registry(), caller(), image_id, bodies.stream(), request.content_length)
     return as_json(True)
 
 
@@ -41,13 +41,13 @@ def put_checksum(image_id: ImageId) -> Response:
         raise errors.ChecksumAbsent
     if not claimed:
         raise errors.ChecksumMissing
-    actions.upload.checksum(registry(), caller(), image_id, claimed)
+    actions.image_upload.checksum(registry(), caller(), image_id, claimed)
     return as_json(True)
 
 
 def get_json(image_id: ImageId) -> Response:
     found = actions.pull.image_json(registry(), caller(), image_id)
-    headers = {"X-Docker-Checksum-Payload": found.payload} | _CACHED
+    headers = ({"X-Docker-Checksum-Payload": found.payload} if found.payload else {}) | _CACHED
     if found.size is not None:
         headers["X-Docker-Size"] = str(found.size)
     return Response(found.body, headers=headers, content_type="application/json")
@@ -55,7 +55,7 @@ def get_json(image_id: ImageId) -> Response:
 
 def get_layer(image_id: ImageId) -> Response:
     file = actions.pull.layer(registry(), caller(), image_id)
-    return responses.layer(file, {"ETag": f'"{file.digest}"', "X-Content-Type-Options": "nosniff"} | _CACHED)
+    return sending.layer(file, {"ETag": f'"{file.digest}"', "X-Content-Type-Options": "nosniff"} | _CACHED)
 
 
 def ancestry(image_id: ImageId) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from pier_registry.web.bodies import json_value
-from pier_registry.web.gate import open_to_all
+from pier_registry.web.gate import for_users, open_to_all
 from pier_registry.web.responses import as_json
 
 
@@ -23,6 +23,7 @@ def ping() -> Response:
     return as_json({}, headers={"X-Docker-Registry-Standalone": "True"})
 
 
+@for_users
 def login() -> Response:
     return as_json("OK")
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import string
 from typing import Any, Final
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from pier_registry import actions, errors
 from pier_registry.names import ImageId, RepositoryName, parse_image_id
+from pier_registry.web import address
 from pier_registry.web.bodies import json_value
 from pier_registry.web.context import caller, registry
 from pier_registry.web.responses import as_json
 
-_HOST: Final = re.compile(r"[A-Za-z0-9.\-\[\]:_]{1,255}", re.ASCII)
 _BASE: Final = "/v1/repositories/<v1repository:name>"
 
 
@@ -101,14 +100,4 @@ def _index_headers(name: RepositoryName, access: str) -> dict[str, str]:
     """The token is a dummy that old clients insist on; nobody checks it."""
     signature = "".join(secrets.choice(string.ascii_uppercase + string.digits) for _ in range(16))
     token = f'Token signature={signature},repository="{name.full}",access={access}'
-    return {"X-Docker-Endpoints": _endpoint(), "X-Docker-Token": token, "WWW-Authenticate": token}
-
-
-def _endpoint() -> str:
-    public = registry().settings.public_url
-    if public:
-        return re.sub(r"^https?://", "", public)
-    host = request.headers.get("Host", "")
-    if not _HOST.fullmatch(host):
-        raise errors.Invalid("the Host header is not a host name")
-    return host
+    return {"X-Docker-Endpoints": address.host(registry().settings), "X-Docker-Token": token, "WWW-Authenticate": token}

@@ -6,24 +6,20 @@ Until then it is seen by its user only, so nobody can be handed half an image, o
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
 
 from pier_registry import errors
-from pier_registry.actions import files, promises, visibility
+from pier_registry.actions import adopt, files, promises, visibility
+from pier_registry.actions.heartbeat import Heartbeat
 from pier_registry.actions.registry import Caller, Registry
-from pier_registry.metadata import images, layers, leases, refcounts, sessions, uploads
+from pier_registry.metadata import images, layers, leases, refcounts, sessions, uploads, views
 from pier_registry.metadata.layers import Arrival
 from pier_registry.metadata.session import Transaction
 from pier_registry.metadata.uploads import PendingImage, Upload
 from pier_registry.names import ImageId, parse_image_id, upload_path
 from pier_registry.storage.base import Readable, Received
 
-HEARTBEAT: Final = 60.0
 _KEPT_TRIES: Final = 4
 _CONFIRMATIONS: Final = 2 * _KEPT_TRIES
 
@@ -46,6 +42,8 @@ def image_json(registry: Registry, caller: Caller, image_id: ImageId, body: byte
         if known and not known.lost and visibility.reaches(tx, caller, known, "push"):
             promises.give(registry, tx, caller, known.id, promises.announcing(tx, caller, image_id))
             return True
+        if known is None and visibility.view(tx, caller, image_id, "push"):
+            return True
         new = uploads.pending(tx, caller.pusher, image_id) is None
         if new and uploads.count_pending(tx, caller.user) >= registry.settings.max_sessions:
             raise errors.TooManyRequests("too many unfinished images of this user (PIER_MAX_SESSIONS): finish some", 60)
@@ -59,7 +57,7 @@ def image_json(registry: Registry, caller: Caller, image_id: ImageId, body: byte
 def layer(registry: Registry, caller: Caller, image_id: ImageId, body: Readable, announced: int | None) -> None:
     """Take an image's layer; it counts only once its checksum is confirmed.
 
-    Raises ImageUnknown before its json, ImageExists, SizeInvalid, TooLarge, DiskFull, TooManyRequests, Busy.
+    Raises ImageUnknown before its json, ImageExists, SizeInvalid, TooLarge, DiskFull, Busy.
     Registry v1, "PUT layer".
     """
     with registry.turns.taken(caller.user):
@@ -67,10 +65,10 @@ def layer(registry: Registry, caller: Caller, image_id: ImageId, body: Readable,
 
 
 def _receive(registry: Registry, caller: Caller, image_id: ImageId, body: Readable, announced: int | None) -> None:
-    _room_for(registry, announced or 0)
+    files.room_for(registry, announced or 0)
     uuid = str(uuid4())
     known = registry.metadata.write(lambda tx: _begin(registry, tx, caller, image_id, uuid))
-    alive = _Heartbeat(body, lambda: registry.metadata.write(lambda tx: _beat(registry, tx, caller, uuid)))
+    alive = Heartbeat(body, lambda: registry.metadata.write(lambda tx: _beat(registry, tx, caller, uuid)))
     try:
         received = registry.storage.receive(alive, uuid, prefix=known.json + b"\n", announced=announced)
     except (errors.PierError, OSError):
@@ -88,6 +86,7 @@ def checksum(registry: Registry, caller: Caller, image_id: ImageId, claimed: str
     """
     for _ in range(_CONFIRMATIONS):
         known, upload = registry.metadata.read(lambda tx: _confirmed(tx, caller, image_id, claimed))
+        adopt.ensure(registry, caller, "", known.parent, whole=True)
         unneeded = _published(registry, caller, known, upload)
         if unneeded is not None:
             files.drop(registry, unneeded)
@@ -150,6 +149,9 @@ def _depth_of_parent(tx: Transaction, caller: Caller, parent: ImageId | None, ch
         known = images.find(tx, parent)
         if known and visibility.reaches(tx, caller, known, "push"):
             return depth + known.depth
+        view = visibility.view(tx, caller, parent, "push")
+        if view is not None:
+            return depth + view.position + 1
         waiting = uploads.pending(tx, caller.pusher, parent)
         if waiting is None or waiting.parent == child:
             raise _no_parent()
@@ -159,19 +161,10 @@ def _depth_of_parent(tx: Transaction, caller: Caller, parent: ImageId | None, ch
     return depth
 
 
-def _room_for(registry: Registry, announced: int) -> None:
-    if announced > registry.settings.max_layer:
-        raise errors.TooLarge("the layer is larger than PIER_MAX_LAYER")
-    if registry.storage.free() - announced < registry.settings.min_free:
-        raise errors.DiskFull
-
-
 def _begin(registry: Registry, tx: Transaction, caller: Caller, image_id: ImageId, uuid: str) -> PendingImage:
     _alive(registry, tx, caller)
     waiting = uploads.pending(tx, caller.pusher, image_id, lock=True) or _overtaken(tx, caller, image_id)
-    if uploads.count(tx, caller.user) >= registry.settings.max_sessions:
-        raise errors.TooManyRequests("too many open uploads of this user (PIER_MAX_SESSIONS): finish some", 60)
-    uploads.begin(tx, uuid, caller.user, waiting.id)
+    uploads.begin(tx, uuid, caller.user, most=registry.settings.max_sessions, pending_id=waiting.id)
     return waiting
 
 
@@ -181,6 +174,8 @@ def _overtaken(tx: Transaction, caller: Caller, image_id: ImageId) -> PendingIma
     Old clients give up at a refusal here, so the layer is taken once more, and its checksum joins the image.
     """
     known = images.find(tx, image_id)
+    if known is None and visibility.view(tx, caller, image_id, "push"):
+        raise errors.ImageExists
     if known is None or not visibility.reaches(tx, caller, known, "push"):
         raise errors.ImageUnknown
     if not any(push.born <= known.created for push in promises.announcing(tx, caller, image_id)):
@@ -209,6 +204,8 @@ def _confirmed(tx: Transaction, caller: Caller, image_id: ImageId, claimed: str)
         known = images.find(tx, image_id)
         if known and visibility.reaches(tx, caller, known, "push"):
             raise errors.ChecksumSet
+        if known is None and visibility.view(tx, caller, image_id, "push"):
+            raise errors.ImageExists
         raise errors.ImageUnknown
     received = [upload for upload in uploads.of_pending(tx, waiting.id) if upload.digest]
     if not received:
@@ -231,6 +228,8 @@ def _complete(
     arrival = Arrival(mine.digest, mine.size, mine.uuid, mine.uncompressed)
     known = images.find(tx, waiting.image_id, lock=True)
     if known is None:
+        if views.of_id(tx, waiting.image_id):  # an id that binds other content: a face of what came over v2
+            raise errors.ImageTaken
         row_id, kept = _new_image(registry, tx, caller, waiting, mine, arrival)
     else:
         row_id, kept = known.id, _join(tx, known, waiting, arrival)
@@ -280,23 +279,3 @@ def _alive(registry: Registry, tx: Transaction, caller: Caller) -> None:
     sessions.touch(tx, caller.pusher, idle=30_000)
     for repository in {known.repository for known in sessions.of(tx, caller.pusher)} | {""}:
         leases.renew(tx, repository, caller.pusher, life=registry.lease)
-
-
-@dataclass(slots=True)
-class _Heartbeat:
-    """A body that tells once a minute that it is still coming."""
-
-    source: Readable
-    beat: Callable[[], object]
-    next: float = 0.0
-
-    def read(self, size: int = -1) -> bytes:
-        now = time.monotonic()
-        if not self.next:
-            self.next = now + HEARTBEAT
-        elif now > self.next:
-            self.next = now + HEARTBEAT
-            # A database that is away for a moment must not end an upload of an hour.
-            with suppress(errors.Unavailable):
-                self.beat()
-        return self.source.read(size)

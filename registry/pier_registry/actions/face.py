@@ -1,0 +1,81 @@
+"""The v1 face of an image that was pushed over v2: ids that bind verified content, and the jsons behind them.
+
+An id made of diff_ids would be a claim of the pusher; one made of the blobs' digests cannot stand for other bytes.
+Images on one base share its ids, so old clients fetch it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any, Final
+
+from pier_registry import canonical
+from pier_registry.actions.synthesis import CONFIG, GZIP, TAR
+from pier_registry.names import Digest, ImageId
+
+LONGEST: Final = 127
+_CONFIGS: Final = frozenset({CONFIG, "application/vnd.oci.image.config.v1+json"})
+_OCI_LAYER: Final = "application/vnd.oci.image.layer.v1.tar"
+# What an engine of 2015 can unpack: no zstd, nothing foreign.
+_LAYERS: Final = frozenset({GZIP, TAR, _OCI_LAYER, f"{_OCI_LAYER}+gzip"})
+_NEW: Final = ("rootfs", "history", "os.version", "os.features")
+_ATTESTATION: Final = "vnd.docker.reference.type"
+
+
+def layers(manifest: bytes) -> list[Digest]:
+    """The layers of an image manifest, root first, repeated ones too; none for what has no v1 face."""
+    data = canonical.parse(manifest)
+    listed = data.get("layers") or []
+    if data["config"].get("mediaType") not in _CONFIGS or not 0 < len(listed) <= LONGEST:
+        return []
+    if any(each.get("mediaType") not in _LAYERS for each in listed):
+        return []
+    return [Digest.parse(each["digest"]) for each in listed]
+
+
+def fits(config: bytes, count: int) -> bool:
+    """Whether this is the config of an image with so many layers."""
+    try:
+        data = canonical.parse(config)
+    except ValueError:
+        return False
+    rootfs = data.get("rootfs") if isinstance(data, dict) else None
+    ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
+    return isinstance(ids, list) and len(ids) == count
+
+
+def image_id(parent: ImageId | None, layer: Digest, config: Digest | None, number: int) -> ImageId:
+    """`config` for the top alone. `number` counts on from 0 past ids that somebody else has taken."""
+    bound = ["pier-v1/1", parent or "", str(layer)]
+    bound += [str(config)] if config else []
+    bound += [str(number)] if number else []
+    return ImageId(sha256("\n".join(bound).encode()).hexdigest())
+
+
+def json_of(name: ImageId, parent: ImageId | None, config: bytes | None) -> bytes:
+    """A stub, as docker 1.10 pushed for all but the top; the top tells what the config does."""
+    data = _told(canonical.parse(config)) if config else {}
+    return canonical.render(data | {"id": name} | ({"parent": parent} if parent else {}))
+
+
+def _told(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key not in _NEW and not key.startswith("moby.buildkit.")}
+
+
+def for_old_clients(index: bytes) -> Sequence[str]:
+    """Digests of an index's manifests for linux/amd64, the plainest variant first, then those of no platform."""
+    listed = [
+        each for each in canonical.parse(index)["manifests"] if _ATTESTATION not in (each.get("annotations") or {})
+    ]
+    fitting = [each for each in listed if _is_amd64(each.get("platform"))]
+    unsaid = [each for each in listed if not each.get("platform")]
+    return [each["digest"] for each in [*sorted(fitting, key=_variant), *unsaid]]
+
+
+def _is_amd64(platform: object) -> bool:
+    return isinstance(platform, dict) and (platform.get("os"), platform.get("architecture")) == ("linux", "amd64")
+
+
+def _variant(descriptor: Mapping[str, Any]) -> str:
+    return str(descriptor["platform"].get("variant") or "")

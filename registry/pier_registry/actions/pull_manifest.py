@@ -1,0 +1,154 @@
+"""Read what a repository holds under v2: manifests, their referrers, and blobs.
+
+A question by HEAD of somebody who may push is a promise: clients skip the upload of what they are told is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from pier_registry import errors
+from pier_registry.actions import face, manifest_body, promises, visibility
+from pier_registry.actions.pull import LayerFile
+from pier_registry.actions.registry import Caller, Registry
+from pier_registry.metadata import layers, manifests, repositories, tags
+from pier_registry.metadata.layers import Layer
+from pier_registry.metadata.manifests import Manifest
+from pier_registry.metadata.session import Transaction
+from pier_registry.names import Digest, RepositoryName, TagName, layer_path
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A manifest with the exact bytes of its PUT."""
+
+    digest: str
+    media_type: str
+    body: bytes
+
+
+def manifest(
+    registry: Registry,
+    caller: Caller,
+    repository: RepositoryName,
+    reference: Digest | TagName,
+    accepted: Collection[str] = (),
+) -> Document:
+    """By digest or by tag. `accepted` media types; a tag's index is for those who can read one, see `_for`.
+
+    Raises ManifestUnknown, Denied. OCI distribution-spec 1.1, end-3.
+    """
+    caller.require("pull", repository.full)
+
+    def work(tx: Transaction) -> Document:
+        found = _named(tx, repository, reference)
+        if not isinstance(reference, Digest):
+            found = _for(tx, found, accepted)
+        return _document(tx, found)
+
+    return registry.metadata.read(work)
+
+
+def ask_for_manifest(
+    registry: Registry,
+    caller: Caller,
+    repository: RepositoryName,
+    reference: Digest | TagName,
+    accepted: Collection[str] = (),
+) -> Document:
+    """As `manifest`; one named by its digest is promised to somebody who may push here."""
+    if not isinstance(reference, Digest) or not _pushes(registry, caller, repository):
+        return manifest(registry, caller, repository, reference, accepted)
+
+    def work(tx: Transaction) -> Document:
+        home = repositories.find(tx, repository, share=True)
+        known = manifests.find(tx, home.id, reference, lock=True) if home else None
+        if known is None:
+            raise errors.ManifestUnknown(repository.spelt, str(reference))
+        promises.give_asked(registry, tx, caller, repository, "manifest", known.id)
+        return _document(tx, known)
+
+    return registry.metadata.write(work)
+
+
+def blob(registry: Registry, caller: Caller, repository: RepositoryName, digest: Digest) -> LayerFile:
+    """Raises LayerUnknown, Denied. OCI distribution-spec 1.1, end-2."""
+    caller.require("pull", repository.full)
+    return registry.metadata.read(lambda tx: _file(_shown(tx, caller, repository, digest)))
+
+
+def ask_for_blob(registry: Registry, caller: Caller, repository: RepositoryName, digest: Digest) -> LayerFile:
+    """As `blob`; it is promised to somebody who may push here."""
+    if not _pushes(registry, caller, repository):
+        return blob(registry, caller, repository, digest)
+
+    def work(tx: Transaction) -> LayerFile:
+        known = _shown(tx, caller, repository, digest, lock=True)
+        promises.give_asked(registry, tx, caller, repository, "layer", known.id)
+        return _file(known)
+
+    return registry.metadata.write(work)
+
+
+def referrers(
+    registry: Registry,
+    caller: Caller,
+    repository: RepositoryName,
+    subject: Digest,
+    artifact_types: Collection[str],
+    *,
+    after: int,
+    count: int,
+) -> list[Manifest]:
+    """Manifests that refer to the subject, which need not be there. Raises Denied. distribution-spec 1.1, end-12."""
+    caller.require("pull", repository.full)
+
+    def work(tx: Transaction) -> list[Manifest]:
+        home = repositories.find(tx, repository)
+        return manifests.referrers(tx, home.id, subject, artifact_types, after, count) if home else []
+
+    return registry.metadata.read(work)
+
+
+def _pushes(registry: Registry, caller: Caller, repository: RepositoryName) -> bool:
+    return caller.may("push", repository.full) and not registry.settings.read_only
+
+
+def _named(tx: Transaction, repository: RepositoryName, reference: Digest | TagName) -> Manifest:
+    home = repositories.find(tx, repository)
+    found: Manifest | None = None
+    if home and isinstance(reference, Digest):
+        found = manifests.find(tx, home.id, reference)
+    elif home and not isinstance(reference, Digest):
+        known = tags.find(tx, home.id, reference)
+        found = manifests.by_row(tx, known.manifest_row) if known and known.manifest_row is not None else None
+    if found is None:
+        raise errors.ManifestUnknown(repository.spelt, str(reference))
+    return found
+
+
+def _for(tx: Transaction, found: Manifest, accepted: Collection[str]) -> Manifest:
+    """Clients that name manifest types but no index get the image for linux/amd64 out of one."""
+    if found.media_type not in manifest_body.INDEXES or not manifest_body.IMAGES & set(accepted):
+        return found
+    if manifest_body.INDEXES & set(accepted):
+        return found
+    wanted = face.for_old_clients(manifests.body_of(tx, found.id))
+    children = {child.digest: child for child in manifests.children(tx, found.id)}
+    return next((children[digest] for digest in wanted if digest in children), found)
+
+
+def _document(tx: Transaction, known: Manifest) -> Document:
+    return Document(known.digest, known.media_type, manifests.body_of(tx, known.id))
+
+
+def _shown(tx: Transaction, caller: Caller, repository: RepositoryName, digest: Digest, *, lock: bool = False) -> Layer:
+    known = layers.find(tx, digest, lock=lock)
+    if known is None or known.lost or not visibility.shows_blob(tx, caller, repository, known.id):
+        raise errors.LayerUnknown(str(digest))
+    return known
+
+
+def _file(known: Layer) -> LayerFile:
+    return LayerFile(layer_path(known.digest, known.generation), known.size, str(known.digest))
