@@ -6,7 +6,7 @@ The bytes are durable before a row says how many there are, and the row that pro
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -75,7 +75,12 @@ def append(registry: Registry, caller: Caller, repository: RepositoryName, uuid:
 def whole(registry: Registry, caller: Caller, repository: RepositoryName, digest: Digest, piece: Piece) -> None:
     """A blob in one request. Raises as `finish`. end-4b."""
     begun = begin(registry, caller, repository, expected=digest)
-    finish(registry, caller, repository, begun.uuid, digest, piece)
+    try:
+        finish(registry, caller, repository, begun.uuid, digest, piece)
+    except (errors.PierError, OSError):
+        with suppress(errors.UploadUnknown):  # nobody else knows of the session
+            cancel(registry, caller, repository, begun.uuid)
+        raise
 
 
 def finish(
@@ -88,12 +93,13 @@ def finish(
     caller.require("push", repository.full)
     with _held(registry, caller, repository, uuid) as session:
         found = session.receive(piece, digest.algorithm) if piece else session.known.digest
+        noted = digest in {found, session.known.expected}
         if found is None or found.algorithm != digest.algorithm:
             found = session.file.digest(digest.algorithm)
         if found != digest:
             files.discard(registry, session.known)
             raise errors.ContentWrong(str(digest), str(found))
-        session.publish(digest)
+        session.publish(digest, noted=noted)
 
 
 def cancel(registry: Registry, caller: Caller, repository: RepositoryName, uuid: str) -> None:
@@ -170,13 +176,14 @@ class _Session:
         except (errors.PierError, OSError):
             self._note(None)
             raise
-        self._note(digest)
+        if digest is None or digest != self.known.expected:
+            self._note(digest)
         return digest
 
-    def publish(self, digest: Digest) -> None:
-        """The file first, then the rows; the session's row tells where the file is until they are there."""
+    def publish(self, digest: Digest, *, noted: bool) -> None:
+        """The file first, then the rows; the session's row notes where the file is until they are there."""
         uuid, size = self.known.uuid, self.file.size()
-        if not self.registry.metadata.write(lambda tx: uploads.expect(tx, uuid, digest)):
+        if not noted and not self.registry.metadata.write(lambda tx: uploads.expect(tx, uuid, digest)):
             raise errors.UploadUnknown
         path = self.registry.storage.publish(uuid, digest)
         arrival = Arrival(digest, size, uuid, None)

@@ -53,6 +53,14 @@ def image_id(parent: ImageId | None, layer: Digest, config: Digest | None, numbe
     return ImageId(sha256("\n".join(bound).encode()).hexdigest())
 
 
+def ids(layers: Sequence[Digest], config: Digest) -> list[ImageId]:
+    """From root to top, where nobody has taken any."""
+    found: list[ImageId] = []
+    for at, layer in enumerate(layers, start=1):
+        found.append(image_id(found[-1] if found else None, layer, config if at == len(layers) else None, 0))
+    return found
+
+
 def json_of(name: ImageId, parent: ImageId | None, config: bytes | None) -> bytes:
     """A stub, as docker 1.10 pushed for all but the top; the top tells what the config does."""
     data = _told(canonical.parse(config)) if config else {}

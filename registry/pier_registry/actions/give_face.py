@@ -61,6 +61,9 @@ def give(
 def _ids(tx: Transaction, likeness: Likeness) -> list[ImageId]:
     """From root to top. An id that somebody has given to another image counts as taken."""
     ids: list[ImageId] = []
+    first = face.ids(likeness.layers, likeness.config)
+    if not images.known_ids(tx, first):
+        return first
     last = len(likeness.layers) - 1
     for at, layer in enumerate(likeness.layers):
         parent = ids[-1] if ids else None

@@ -71,6 +71,7 @@ def work_off(registry: Registry) -> None:
     _expired_leases(registry)
     _idle_uploads(registry)
     _hidden_repositories(registry)
+    _empty_repositories(registry)
     while files.work_off(registry, _BATCH) == _BATCH:
         pass
     _stray_uploads(registry)
@@ -107,6 +108,19 @@ def _idle_uploads(registry: Registry) -> None:
 def _hidden_repositories(registry: Registry) -> None:
     for row_id in registry.metadata.read(lambda tx: repositories.hidden(tx, _ABANDONED)):
         delete.finish(registry, local_admin(), f"#{row_id}", row_id)
+
+
+def _empty_repositories(registry: Registry) -> None:
+    """The reaping of a lease may take a repository's last manifest."""
+
+    def work(tx: Transaction) -> int:
+        found = repositories.empty(tx, _BATCH)
+        for row_id in found:
+            repositories.remove_if_empty(tx, row_id)
+        return len(found)
+
+    while files.forget(registry, work) == _BATCH:
+        pass
 
 
 def _stray_uploads(registry: Registry) -> None:

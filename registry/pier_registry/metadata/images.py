@@ -69,6 +69,13 @@ def by_row(tx: Transaction, row_id: int) -> Image:
     return _image(tx.run(_summaries().where(image.c.id == row_id)).one())
 
 
+def known_ids(tx: Transaction, ids: Collection[ImageId]) -> set[ImageId]:
+    """Those of the ids that are images."""
+    return {
+        ImageId(name) for name in tx.run(select(image.c.image_id).where(image.c.image_id.in_(sorted(ids)))).scalars()
+    }
+
+
 def json_of(tx: Transaction, row_id: int) -> bytes:
     """The bytes of the PUT, unchanged."""
     return bytes(tx.run(select(image.c.json).where(image.c.id == row_id)).scalar_one())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Row, delete, exists, func, select, update
 
 from pier_registry.metadata.schema import manifest, repository, tag
 from pier_registry.metadata.session import Transaction
@@ -67,12 +67,19 @@ def hidden(tx: Transaction, idle: int) -> list[int]:
     return list(tx.run(statement).scalars())
 
 
+def empty(tx: Transaction, count: int) -> list[int]:
+    """Up to `count` repositories that hold nothing, such as those whose last manifest lost its promise."""
+    return list(tx.run(select(repository.c.id).where(_is_empty()).limit(count).with_for_update()).scalars())
+
+
 def remove_if_empty(tx: Transaction, repository_id: int) -> bool:
     """The caller holds the row's lock."""
-    empty = ~exists().where(tag.c.repository_id == repository_id) & ~exists().where(
-        manifest.c.repository_id == repository_id
-    )
-    return tx.run(delete(repository).where(repository.c.id == repository_id, empty)).rowcount > 0
+    return tx.run(delete(repository).where(repository.c.id == repository_id, _is_empty())).rowcount > 0
+
+
+def _is_empty() -> ColumnElement[bool]:
+    tags = exists().where(tag.c.repository_id == repository.c.id)
+    return ~tags & ~exists().where(manifest.c.repository_id == repository.c.id)
 
 
 def count(tx: Transaction) -> int:

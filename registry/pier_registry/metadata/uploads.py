@@ -119,7 +119,7 @@ def session(tx: Transaction, uuid: str, user: str, repository: str, *, lock: boo
 
 def advance(tx: Transaction, uuid: str, size: int, digest: Digest | None) -> bool:
     """Note that a blob upload has `size` bytes, and the digest of all of them where it is known."""
-    values = {"size": size, "digest": str(digest) if digest else None, "expected": None, "touched": tx.now}
+    values = {"size": size, "digest": str(digest) if digest else None, "touched": tx.now}
     return tx.run(update(upload).where(upload.c.uuid == uuid).values(values)).rowcount > 0
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row, Select, func, select
 
 from pier_registry.metadata.schema import image_view, layer, manifest, repository, tag
 from pier_registry.metadata.session import Transaction
 from pier_registry.names import Digest, ImageId
+
+_MOST: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,9 @@ def _view(row: Row[Any]) -> View:
 
 
 def of_id(tx: Transaction, image_id: ImageId) -> list[View]:
-    """The id in every manifest that answers to it."""
-    found = tx.run(_views().where(image_view.c.image_id == image_id).order_by(image_view.c.manifest_id))
-    return [_view(row) for row in found]
+    """The id in the manifests that answer to it, up to 1,000: a base is in many."""
+    found = _views().where(image_view.c.image_id == image_id).order_by(image_view.c.manifest_id).limit(_MOST)
+    return [_view(row) for row in tx.run(found)]
 
 
 def chain(tx: Transaction, manifest_id: int) -> list[View]:

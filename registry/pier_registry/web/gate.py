@@ -1,7 +1,7 @@
 """The gate before every route: nobody passes without credentials, except to what is marked open.
 
-With anonymous pull a stranger passes, too, who then may read and nothing else. Over v2 a stranger has to say so, by
-a token: there the first answer tells clients how to log in, and the answer to a HEAD is a promise to whoever pushes.
+With anonymous pull a stranger passes, too, who then may read and nothing else. Over v2 a stranger has to say so at
+the ping, where clients learn how to log in, and at a HEAD, whose answer is a promise to whoever pushes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pier_registry import engines, errors
 from pier_registry.names import RepositoryName
 from pier_registry.settings import Settings
 from pier_registry.web import address
-from pier_registry.web.auth import Authenticator, User, client_address
+from pier_registry.web.auth import Authenticator, User, bearer, client_address
 from pier_registry.web.rights import ANONYMOUS, Rights, Verb
 from pier_registry.web.tokens import Token
 
@@ -29,7 +29,10 @@ _EXTENSION: Final = "pier.gate"
 _MARK: Final = "pier_gate"
 _READING: Final = frozenset({"GET", "HEAD"})
 _V2: Final = re.compile(r"/v2(?:/|$)")
+_PING: Final = frozenset({"/v2", "/v2/"})
+_BLOB: Final = re.compile(r"/blobs/[^/]+$")
 _OLD_ENGINE: Final = re.compile(engines.V1_ONLY, re.ASCII)
+_ON_CONTAINERD: Final = re.compile(engines.ON_CONTAINERD, re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +107,11 @@ def is_login() -> bool:
 def told(refusal: errors.PierError) -> errors.PierError:
     """The refusal as this caller should hear it.
 
-    A stranger who lacks a right is asked to log in, so that `docker push` sends what `docker login` kept. v2 clients
-    then learn where tokens are: they send no password after an anonymous answer.
+    A stranger who lacks a right is asked to log in, so that `docker push` sends what `docker login` kept.
     """
     if isinstance(refusal, errors.Denied) and g.get("user") == ANONYMOUS:
         refusal = errors.Unauthorized()
-    if isinstance(refusal, errors.Unauthorized) and _knows_tokens():
+    if isinstance(refusal, errors.Unauthorized) and _takes_tokens():
         try:
             return errors.Unauthorized(_challenge())
         except errors.Invalid as wrong:
@@ -138,12 +140,23 @@ def _asks_who(said: str | None) -> bool:
     """Whether a stranger must log in for this, or must at least say that there is nobody to log in."""
     if request.method not in _READING:
         return True
-    return not said and _is_v2() and (request.method == "HEAD" or request.path in {"/v2", "/v2/"})
+    if said or not _is_v2():
+        return False
+    if request.method == "HEAD" and _gets_no_tokens():  # they ask for a blob only where they push
+        return _BLOB.search(request.path) is not None
+    return request.method == "HEAD" or request.path in _PING
 
 
-def _knows_tokens() -> bool:
-    """Whether the client can be sent for a token; where tokens are made, it needs a password."""
-    return _gate().authenticator.lets_anybody_pull and _is_v2() and not is_login()
+def _takes_tokens() -> bool:
+    """Whether the client is to get a token rather than to send a password."""
+    return _gate().authenticator.lets_anybody_pull and _is_v2() and not is_login() and not _gets_no_tokens()
+
+
+def _gets_no_tokens() -> bool:
+    """Who has pinged, or has a token already, can get one."""
+    by_token = bearer(request.headers.get("Authorization"))
+    agent = request.headers.get("User-Agent", "")
+    return request.path not in _PING and not by_token and _ON_CONTAINERD.match(agent) is not None
 
 
 def _is_v2() -> bool:
@@ -151,7 +164,10 @@ def _is_v2() -> bool:
 
 
 def _challenge() -> str:
-    """Where a token is to be had (distribution's token authentication), and for what, where that is known."""
+    """Where a token is to be had (distribution's token authentication), and for what, where that is known.
+
+    There is no other challenge beside it: engines would get a token, and then send their password instead.
+    """
     settings = _gate().settings
     service = address.host(settings)
     challenge = f'Bearer realm="{address.url(settings)}{TOKEN_PATH}",service="{service}"'

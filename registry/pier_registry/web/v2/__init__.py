@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
+from pier_registry.web import gate, token_endpoint
 from pier_registry.web.responses import as_json
 from pier_registry.web.v2 import blobs, lists, manifests, referrers, uploads
 
@@ -13,7 +14,7 @@ VERSION = "registry/2.0"
 def blueprint() -> Blueprint:
     room = Blueprint("v2", __name__)
     room.get("/v2/")(base)
-    for part in (lists, uploads, blobs, manifests, referrers):
+    for part in (token_endpoint, lists, uploads, blobs, manifests, referrers):
         part.register(room)
     room.after_app_request(_as_a_registry)
     return room
@@ -25,7 +26,7 @@ def base() -> Response:
 
 
 def _as_a_registry(response: Response) -> Response:
-    """The header by which docker tells v2 from v1, on refusals too."""
-    if request.path == "/v2" or request.path.startswith("/v2/"):
+    """The header by which docker tells v2 from v1, on refusals too; engines that must stay on v1 never see it."""
+    if (request.path == "/v2" or request.path.startswith("/v2/")) and not gate.from_old_engine():
         response.headers["Docker-Distribution-Api-Version"] = VERSION
     return response
