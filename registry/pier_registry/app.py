@@ -100,7 +100,7 @@ def _install_refusals(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def closed() -> None:
-        if request.method not in _CHANGING:
+        if request.method not in _CHANGING or gate.is_login():
             return
         if settings.read_only:
             raise errors.Unsupported("this registry is read-only now: try again later")

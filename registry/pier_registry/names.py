@@ -106,3 +106,8 @@ def layer_path(digest: Digest, generation: str) -> str:
 
 def upload_path(upload: str) -> str:
     return f"uploads/{upload}"
+
+
+def parse_reference(text: str) -> Digest | TagName:
+    """A digest has a colon, and no tag has one. Raises DigestInvalid, TagInvalid."""
+    return Digest.parse(text) if ":" in text else parse_tag(text)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 
-from tests.parts import images, mariadb, mysql, roots
+from tests.parts import go_programs, images, mariadb, mysql, roots
 
 
 def main() -> None:
     for what, make in (
-        ("Debian and MySQL root file systems", roots.make),
+        ("Debian, MySQL and Docker root file systems", roots.make),
         ("MariaDB data folder", mariadb.data_folder),
         ("MySQL data folder", mysql.data_folder),
         ("saved images", images.saved_images),
+        ("programs in Go", go_programs.make),
     ):
         began = time.monotonic()
         make()

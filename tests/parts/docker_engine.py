@@ -24,7 +24,7 @@ READY_WITHIN: Final = 30.0
 CLI: Final = "/usr/bin/docker"
 _INSIDE: Final = 'mount --bind "$1" /etc/docker; shift; exec "$@"'
 # The default bridge and its rules would stay behind on the host.
-_ALONE: Final = ("--iptables=false", "--ip-forward=false", "--bridge=none")
+ALONE: Final = ("--iptables=false", "--ip-forward=false", "--bridge=none")
 
 
 @dataclass(slots=True)
@@ -35,6 +35,7 @@ class DockerEngine:
     cli: str
     flags: tuple[str, ...] = ()
     driver: str = "overlay2"
+    fallback: str = "vfs"
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -83,9 +84,9 @@ class DockerEngine:
         shutil.copyfile(ca, place / "ca.crt")
 
     def start(self) -> None:
-        """With overlay2, else vfs, which works on any file system. Raises AssertionError with the log's end."""
+        """With the fallback, which works on any file system, if need be. Raises AssertionError with the log's end."""
         if not self._comes_up():
-            self.driver = "vfs"
+            self.driver = self.fallback
             if not self._comes_up():
                 raise AssertionError(f"dockerd did not start:\n{self.log.read_text()[-4000:]}")
 
@@ -134,20 +135,27 @@ def running(*flags: str, networks: bool = False, cli: str = CLI) -> Iterator[Doc
     Without `networks`, containers have `--network none` or `--network host`; with them the default bridge works, and
     the host's rules are as before when the block ends.
     """
-    home = _new_home()
-    engine = DockerEngine(home, cache.program(cli), flags if networks else (*_ALONE, *flags))
+    client = cache.program(cli)
+    engine = DockerEngine(new_home(), client, flags if networks else (*ALONE, *flags))
+    with served(engine, networks):
+        yield engine
+
+
+@contextmanager
+def served(engine: DockerEngine, networks: bool) -> Iterator[None]:
+    """The engine runs within the block, and its home is gone afterwards."""
     try:
         with host_rules_kept() if networks else nullcontext():
             try:
                 engine.start()
-                yield engine
+                yield
             finally:
                 engine.stop()
     finally:
-        shutil.rmtree(home)
+        shutil.rmtree(engine.home)
 
 
-def _new_home() -> Path:
+def new_home() -> Path:
     """Short, because a socket's path may have about 100 bytes."""
     home = Path(tempfile.mkdtemp(prefix="pier-docker-"))
     for name in ("etc", "client"):

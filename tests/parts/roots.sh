@@ -1,9 +1,11 @@
 #!/bin/sh
 # Fill FOLDER with a root file system. Run it in a mount namespace of its own: it leaves its mounts behind.
 #   roots.sh debian|mysql FOLDER
+#   roots.sh docker FOLDER ROOT.TAR      on the tar that `debian` made
 set -eu
 kind=$1
 folder=$2
+base=${3:-}
 root=$folder/root
 log=$folder/log
 bundle=/etc/ssl/certs/ca-certificates.crt
@@ -51,19 +53,42 @@ debian() {
     rm -rf --one-file-system "$root"
 }
 
-mysql() {
-    bootstrap sid
+# Packages of the file system's own release, without starting what they bring.
+add_packages() {
     mount -t proc proc "$root/proc"
     mount --bind /dev "$root/dev"
-    quietly groupadd -R "$root" --system --gid 999 mysql
-    quietly useradd -R "$root" --system --uid 999 --gid 999 --no-create-home --shell /usr/sbin/nologin mysql
     printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
     chmod 755 "$root/usr/sbin/policy-rc.d"
     quietly chroot "$root" apt-get -o Acquire::Check-Valid-Until=false update
-    quietly chroot "$root" apt-get install -y --no-install-recommends mysql-server-core mysql-client-core
+    quietly chroot "$root" apt-get install -y --no-install-recommends "$@"
+}
+
+mysql() {
+    bootstrap sid
+    quietly groupadd -R "$root" --system --gid 999 mysql
+    quietly useradd -R "$root" --system --uid 999 --gid 999 --no-create-home --shell /usr/sbin/nologin mysql
+    add_packages mysql-server-core mysql-client-core
     mkdir -p "$root/pier" "$root/var/lib/mysql-files"
     chown 999:999 "$root/pier" "$root/var/lib/mysql-files"
     clean
+}
+
+# The client runs outside, where the files are that it is told of, with the libraries it was built for.
+docker() {
+    mkdir "$root"
+    quietly tar --numeric-owner -C "$root" -xf "$base"
+    [ ! -e /etc/resolv.conf ] || cp -L /etc/resolv.conf "$root/etc/resolv.conf"
+    add_packages docker.io docker-cli iptables
+    mkdir -p "$root/pier" "$root/etc/docker"
+    touch "$root/etc/hosts"
+    clean
+    loader=$(cd "$root" && echo usr/lib/*/ld-linux-*.so.*)
+    cat >"$folder/docker" <<CLIENT
+#!/bin/sh
+root=\${0%/*}/root
+exec "\$root/$loader" --library-path "\$root/${loader%/*}" "\$root/usr/bin/docker" "\$@"
+CLIENT
+    chmod 755 "$folder/docker"
 }
 
 "$kind"

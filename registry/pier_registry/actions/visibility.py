@@ -45,5 +45,7 @@ def blobs_shown(tx: Transaction, caller: Caller, repository: RepositoryName, lay
 
 
 def shows_somewhere(tx: Transaction, caller: Caller, layer_row: int) -> bool:
-    """Whether any repository that the caller may pull holds the blob."""
+    """Whether any repository that the caller may pull holds the blob, or the user was promised it in one."""
+    if leases.leased_to(tx, "layer", layer_row, caller.user):
+        return True
     return any(caller.may("pull", name) for name in manifests.repositories_holding(tx, layer_row))

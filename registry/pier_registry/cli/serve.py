@@ -91,7 +91,7 @@ def _authority_place(settings: Settings) -> str:
 
 
 def _trials(settings: Settings) -> str:
-    """Lines to copy: trust, log in, push, look."""
+    """Lines to copy: trust, log in, push, look; skopeo trusts and logs in by what docker keeps."""
     host = settings.url.partition("://")[2]
     folder, authority = f"/etc/docker/certs.d/{host}", settings.tls.absolute() / "ca.crt"
     ca = f"--cacert {shlex.quote(str(authority))} " if authority.exists() else ""
@@ -102,6 +102,7 @@ def _trials(settings: Settings) -> str:
             *(trust if authority.exists() else []),
             f"docker login --username {ADMIN} {host}",
             f"docker tag IMAGE {host}/team/app && docker push {host}/team/app",
+            f"skopeo list-tags docker://{host}/team/app",
             f"curl {ca}--user {ADMIN} {settings.url}/api/repositories",
             "",
         ]

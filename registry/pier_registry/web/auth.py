@@ -119,9 +119,9 @@ def bearer(authorization: str | None) -> str:
 
 
 def _parts(authorization: str) -> tuple[str, str]:
-    """The scheme in lower case, and what follows it. Raises Unauthorized."""
+    """The scheme in lower case, and what follows it; nothing of a header that is too long."""
     if len(authorization) > MAX_HEADER:
-        raise errors.Unauthorized
+        return "", ""
     scheme, _, rest = authorization.strip().partition(" ")
     return scheme.lower(), rest.strip()
 

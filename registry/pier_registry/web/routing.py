@@ -9,8 +9,8 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
-from pier_registry.errors import PierError
-from pier_registry.names import Digest, RepositoryName, parse_image_id, parse_tag
+from pier_registry.errors import ManifestUnknown, PierError, TagInvalid
+from pier_registry.names import Digest, RepositoryName, TagName, parse_image_id, parse_reference, parse_tag
 
 
 class Refused(HTTPException):
@@ -64,9 +64,18 @@ class DigestConverter(_Parsed):
 
 
 class ReferenceConverter(_Parsed):
-    """A digest has a colon, and no tag has one."""
+    parse = staticmethod(parse_reference)
 
-    parse = staticmethod(lambda text: Digest.parse(text) if ":" in text else parse_tag(text))
+
+class KnownReferenceConverter(_Parsed):
+    """Of something to be read or deleted: what no manifest can be called is unknown, says the OCI suite."""
+
+    @staticmethod
+    def parse(text: str) -> Digest | TagName:
+        try:
+            return parse_reference(text)
+        except TagInvalid:
+            raise ManifestUnknown("this repository", text[:200]) from None
 
 
 def install(app: Flask) -> None:
@@ -80,4 +89,5 @@ def install(app: Flask) -> None:
         "image": ImageIdConverter,
         "digest": DigestConverter,
         "reference": ReferenceConverter,
+        "known": KnownReferenceConverter,
     }

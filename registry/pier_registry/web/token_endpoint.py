@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 from flask import Blueprint, Response, request
 
 from pier_registry import errors
-from pier_registry.web import gate
+from pier_registry.web import gate, v2_clients
 from pier_registry.web.auth import credentials
 from pier_registry.web.bodies import small
 from pier_registry.web.responses import as_json
@@ -23,8 +23,8 @@ _LARGEST: Final = 64 << 10
 
 
 def register(room: Blueprint) -> None:
-    room.get(gate.TOKEN_PATH, endpoint="token")(by_header)
-    room.post(gate.TOKEN_PATH, endpoint="token_by_form")(by_form)
+    room.get(v2_clients.TOKEN_PATH, endpoint="token")(by_header)
+    room.post(v2_clients.TOKEN_PATH, endpoint="token_by_form")(by_form)
 
 
 @gate.takes_logins

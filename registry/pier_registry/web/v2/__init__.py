@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from pier_registry.web import gate, token_endpoint
+from pier_registry.web import token_endpoint, v2_clients
 from pier_registry.web.responses import as_json
 from pier_registry.web.v2 import blobs, lists, manifests, referrers, uploads
 
@@ -27,6 +27,6 @@ def base() -> Response:
 
 def _as_a_registry(response: Response) -> Response:
     """The header by which docker tells v2 from v1, on refusals too; engines that must stay on v1 never see it."""
-    if (request.path == "/v2" or request.path.startswith("/v2/")) and not gate.from_old_engine():
+    if (request.path == "/v2" or request.path.startswith("/v2/")) and not v2_clients.stays_on_v1():
         response.headers["Docker-Distribution-Api-Version"] = VERSION
     return response

@@ -14,13 +14,14 @@ from pier_registry.web import bodies
 from pier_registry.web.context import caller, registry
 from pier_registry.web.responses import empty
 
-_MANIFEST: Final = "/v2/<repository:name>/manifests/<reference:reference>"
+_MANIFEST: Final = "/v2/<repository:name>/manifests/<known:reference>"
+_PUSHED: Final = "/v2/<repository:name>/manifests/<reference:reference>"
 _TAGS: Final = 100
 
 
 def register(room: Blueprint) -> None:
     room.get(_MANIFEST, endpoint="manifest")(get)
-    room.put(_MANIFEST, endpoint="push_manifest")(put)
+    room.put(_PUSHED, endpoint="push_manifest")(put)
     room.delete(_MANIFEST, endpoint="delete_manifest")(delete)
 
 
