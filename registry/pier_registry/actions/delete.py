@@ -14,7 +14,7 @@ from pier_registry.actions import files, receipt
 from pier_registry.actions.files import Dropped
 from pier_registry.actions.receipt import KeptLayer, Receipt
 from pier_registry.actions.registry import Caller, Registry
-from pier_registry.metadata import events, holders, refcounts, repositories, tags
+from pier_registry.metadata import events, holders, images, leases, manifests, refcounts, repositories, tags
 from pier_registry.metadata.refcounts import Released
 from pier_registry.metadata.session import Transaction
 from pier_registry.names import RepositoryName, TagName
@@ -31,14 +31,28 @@ class _Removed:
 
 
 def tag(
-    registry: Registry, caller: Caller, repository: RepositoryName, name: TagName, *, explain: bool = False
+    registry: Registry,
+    caller: Caller,
+    repository: RepositoryName,
+    name: TagName,
+    *,
+    explain: bool = False,
+    force: bool = False,
 ) -> Receipt:
     """Remove one tag and everything that only it held; `explain` also names what is kept, and by whom.
 
+    With `force`, an admin's, promises to running pushes do not keep anything of it.
+
     Raises TagUnknown, Denied. Registry v1, "DELETE tags"; OCI distribution-spec 1.1, "Deleting tags".
     """
-    caller.require("delete", repository.full)
-    removed = files.forget(registry, lambda tx: _remove_tag(tx, caller, repository, name, explain))
+    caller.require("delete-repository" if force else "delete", repository.full)
+
+    def work(tx: Transaction) -> _Removed:
+        if force:
+            _break_promises(tx, repository, name)
+        return _remove_tag(tx, caller, repository, name, explain)
+
+    removed = files.forget(registry, work)
     dropped = files.drop(registry, removed.released.layers)
     return receipt.of(repository.short, removed.tags, removed.released, removed.kept, dropped)
 
@@ -100,6 +114,18 @@ def _remove_tag(tx: Transaction, caller: Caller, repository: RepositoryName, nam
     repositories.remove_if_empty(tx, home.id)
     events.add(tx, caller.user, "delete", repository=repository.full, reference=name, freed=released.size)
     return _Removed(released, _kept(tx, caller, reach, released), [str(name)])
+
+
+def _break_promises(tx: Transaction, repository: RepositoryName, name: TagName) -> None:
+    home = repositories.find(tx, repository, lock=True)
+    known = tags.find(tx, home.id, name, lock=True) if home else None
+    if known is None:
+        return
+    below = manifests.tree(tx, [known.manifest_row] if known.manifest_row is not None else [])
+    chain = images.chain(tx, [known.image_row]) if known.image_row is not None else []
+    leases.drop_of(tx, "manifest", below)
+    leases.drop_of(tx, "image", [link.id for link in chain])
+    leases.drop_of(tx, "layer", holders.layers_of_tag(tx, known))
 
 
 def _release(tx: Transaction, gone: Collection[tags.Tag]) -> Released:

@@ -22,7 +22,7 @@ def manifest(
     With `force`, an admin's, promises to running pushes do not keep it. Raises ManifestUnknown, Unsupported while an
     index lists it, Denied. OCI distribution-spec 1.1, "Deleting manifests".
     """
-    caller.require("delete", repository.full)
+    caller.require("delete-repository" if force else "delete", repository.full)
 
     def work(tx: Transaction) -> tuple[Released, list[str]]:
         home = _home(tx, repository, errors.ManifestUnknown(repository.spelt, str(digest)))
@@ -53,7 +53,7 @@ def blob(
 
     Raises LayerUnknown, Unsupported while a manifest or another push needs it, Denied. distribution-spec 1.1, end-10.
     """
-    caller.require("delete", repository.full)
+    caller.require("delete-repository" if force else "delete", repository.full)
 
     def work(tx: Transaction) -> Released:
         known = layers.find(tx, digest, lock=True)
@@ -89,7 +89,7 @@ def _untag(tx: Transaction, known: Tag) -> tuple[str, int | None]:
 def _let_go(
     tx: Transaction, caller: Caller, repository: RepositoryName, kind: leases.Kind, row_id: int, force: bool
 ) -> None:
-    if force and caller.may("delete-repository", repository.full):
+    if force:
         leases.drop_of(tx, kind, [row_id])
     else:
         leases.give_up(tx, kind, row_id, repository.full, [caller.pusher.key])

@@ -185,7 +185,7 @@ class _Publishing:
     def _promise(self, row_id: int) -> None:
         """A manifest without a tag waits for its index or tag; a referrer is held by its subject, if that is there."""
         subject = self.description.subject
-        if subject is None or manifests.find(self.tx, self._home, subject) is None:
+        if subject is None or manifests.find(self.tx, self._home, subject, lock=True) is None:
             promises.give_asked(self.registry, self.tx, self.caller, self.repository, "manifest", row_id)
 
     def _take_back(

@@ -46,7 +46,7 @@ def delete(name: RepositoryName, reference: Digest | TagName) -> Response:
     if isinstance(reference, Digest):
         receipt = actions.delete_manifest.manifest(registry(), caller(), name, reference, force=force)
     else:
-        receipt = actions.delete.tag(registry(), caller(), name, reference)
+        receipt = actions.delete.tag(registry(), caller(), name, reference, force=force)
     return empty(202, receipt.headers())
 
 
