@@ -15,10 +15,13 @@ import click
 from rich.console import Console
 
 from bench import client, deleting, downloading, machine, memory, reading, uploading, writing
-from bench.client import Unexpected, Unprepared
+from bench.client import Unexpected
 from bench.figures import Row
+from bench.programs import Unprepared
 from bench.report import Report
 from bench.stage import Bench
+from bench.v2 import distance, images, transferring
+from bench.v2 import reading as v2_reading
 from tests.parts.cache import PartMissing
 
 Measure = Callable[[Bench], Iterator[Row]]
@@ -30,6 +33,10 @@ MEASUREMENTS: Final[dict[str, Measure]] = {
     "downloading": downloading.measure,
     "deleting": deleting.measure,
     "writing": writing.measure,
+    "v2-reading": v2_reading.measure,
+    "v2-transferring": transferring.measure,
+    "v2-images": images.measure,
+    "v2-distance": distance.measure,
 }
 _WIDE: Final = 150
 _SPACE: Final = 8 << 30

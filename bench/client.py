@@ -1,39 +1,32 @@
-"""The compiled client: built once for each version of its source, then fed one job after the other."""
+"""The compiled client: fed one job after the other, it keeps its connections between them."""
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any
 
-from tests.parts import cache
-
-_SOURCE: Final = Path(__file__).with_name("client") / "main.go"
+from bench import programs
 
 
 class Unexpected(Exception):
     """A request of the benchmark was answered otherwise than it must be, so its time means nothing."""
 
 
-class Unprepared(Exception):
-    """This machine lacks something that the benchmark needs."""
-
-
 @dataclass(frozen=True, slots=True)
 class Door:
-    """An https server and what to say to it; without a user nothing is said."""
+    """An https server and how to speak to it; without a user nothing is said of one."""
 
     url: str
     ca: Path
     user: str = ""
     password: str = ""
+    http2: bool = False
 
     def headers(self) -> dict[str, str]:
         if not self.user:
@@ -43,12 +36,16 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Seconds for all requests of a job and for each; `size` bytes of all bodies; `tls` version and cipher."""
+    """Seconds for all requests of a job and for each; `size` bytes of all bodies; `tls` version and cipher.
+
+    `location` is that of the last answer, as a path where it is on the same server.
+    """
 
     seconds: float
     each: list[float]
     size: int
     tls: str
+    location: str
 
 
 class Client:
@@ -84,13 +81,17 @@ class Client:
             "body": body,
             "file": str(file or ""),
             "plain": plain,
+            "http2": door.http2,
             "count": count,
             "clients": clients,
         }
         told = self._exchange(job)
         if told["error"] or told["statuses"] != {str(status): count}:
             raise Unexpected(f"{method} {path}: {told['error'] or told['statuses']}, not {status}: {told['text']}")
-        return Answer(told["seconds"], told["each"], told["bytes"], told["tls"])
+        if door.http2 != (told["protocol"] == "HTTP/2.0"):
+            raise Unexpected(f"{method} {path}: answered over {told['protocol']}")
+        location = told["location"].removeprefix(door.url)
+        return Answer(told["seconds"], told["each"], told["bytes"], told["tls"], location)
 
     def _exchange(self, job: dict[str, object]) -> dict[str, Any]:
         self._jobs.write(json.dumps(job) + "\n")
@@ -105,31 +106,12 @@ class Client:
 @contextmanager
 def running() -> Iterator[Client]:
     """A client until the end of the block. Raises Unprepared without Go."""
-    with subprocess.Popen([_built()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [programs.built("client")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
             yield Client(process.stdin, process.stdout)
         finally:
             process.kill()
-
-
-def _built() -> Path:
-    version = hashlib.sha256(_SOURCE.read_bytes()).hexdigest()[:16]
-    return cache.made(f"bench-client-{version}", _build) / "client"
-
-
-def _build(draft: Path) -> None:
-    go = shutil.which("go", path=f"{cache.SYSTEM_PATH}:/usr/local/go/bin")
-    if go is None:
-        raise Unprepared("Go is not installed, and the benchmark's client is compiled with it: put go on the PATH")
-    done = subprocess.run(
-        [go, "build", "-trimpath", "-o", draft / "client", _SOURCE],
-        cwd=_SOURCE.parent,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    if done.returncode:
-        raise Unprepared(f"the benchmark's client does not compile: {done.stderr}")

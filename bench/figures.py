@@ -5,7 +5,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
+
+Name = TypeVar("Name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,9 @@ def compared(
     return Row(measurement, subject, unit, Spread.of(ours), peer[0], Spread.of(peer[1]), ratio, bound, judged)
 
 
-def interleaved(rounds: int, subjects: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
+def interleaved(rounds: int, subjects: Mapping[Name, Callable[[], float]]) -> dict[Name, list[float]]:
     """Run each subject once a round, one after the other, so that all of them meet the same weather."""
-    measured: dict[str, list[float]] = {name: [] for name in subjects}
+    measured: dict[Name, list[float]] = {name: [] for name in subjects}
     for _ in range(rounds):
         for name, run in subjects.items():
             measured[name].append(run())

@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import IO, BinaryIO, Final, cast
 
-from bench.client import Unprepared
+from bench.programs import Unprepared
 from tests.parts import cache
 
 MIB: Final = 1 << 20
@@ -40,40 +40,52 @@ class Layer:
         return self.inflated / self.size
 
 
-def layer(size: int) -> Layer:
-    """A layer of at least `size` bytes as sent. Raises Unprepared when its data shrinks less than a real layer's."""
-    place = cache.made(f"bench-layer-{_VERSION}-{size}", lambda draft: _make(draft, size))
+def layer(size: int, largest: int | None = None) -> Layer:
+    """A layer of at least `size` bytes as sent, of files of at most `largest`.
+
+    Raises Unprepared when its data shrinks less than a real layer's.
+    """
+    limit = "" if largest is None else f"-{largest}"
+    place = cache.made(f"bench-layer-{_VERSION}-{size}{limit}", lambda draft: _make(draft, size, largest))
     told = json.loads((place / "told.json").read_text(encoding="ascii"))
-    made = Layer(place / "layer.tar.gz", told["size"], told["inflated"], told["digest"])
+    return real(Layer(place / "layer.tar.gz", told["size"], told["inflated"], told["digest"]))
+
+
+def real(made: Layer) -> Layer:
+    """The same. Raises Unprepared when its data shrinks less than a real layer's."""
     if made.ratio < _LEAST_RATIO:
         raise Unprepared(f"{_ROOT} shrinks {made.ratio:.1f} times only, and a layer as real as it should be twice")
     return made
 
 
-def _make(draft: Path, size: int) -> None:
-    path = draft / "layer.tar.gz"
-    with path.open("wb") as file:
-        stream = _Deflated(file)
-        with tarfile.open(fileobj=cast(IO[bytes], stream), mode="w|", bufsize=_PIECE) as tar:
-            for source, name in _files():
-                if stream.size >= size:
-                    break
-                tar.add(source, name, recursive=False)
-        stream.finish()
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    told = {"size": path.stat().st_size, "inflated": stream.inflated, "digest": digest}
+def _make(draft: Path, size: int, largest: int | None) -> None:
+    made, _ = pack(draft / "layer.tar.gz", files(largest), size)
+    told = {"size": made.size, "inflated": made.inflated, "digest": made.digest}
     (draft / "told.json").write_text(json.dumps(told), encoding="ascii")
 
 
-def _files() -> Iterator[tuple[Path, str]]:
+def pack(path: Path, source: Iterator[tuple[Path, str]], size: int) -> tuple[Layer, str]:
+    """Take files off `source` until the layer at `path` has `size` bytes; the layer, and the sha256 of its tar."""
+    with path.open("wb") as file:
+        stream = _Deflated(file)
+        with tarfile.open(fileobj=cast(IO[bytes], stream), mode="w|", bufsize=_PIECE) as tar:
+            while stream.size < size:
+                each, name = next(source)
+                tar.add(each, name, recursive=False)
+        stream.finish()
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Layer(path, stream.size, stream.inflated, digest), stream.tar.hexdigest()
+
+
+def files(largest: int | None = None) -> Iterator[tuple[Path, str]]:
     """Files that shrink, in order of path, and from the start again for layers larger than all of them."""
     for turn in count():
         for folder, folders, names in os.walk(_ROOT):
             folders.sort()
             for name in sorted(names):
                 path = Path(folder, name)
-                if _is_wanted(path):
+                if _is_wanted(path) and (largest is None or path.stat().st_size <= largest):
                     yield path, f"{turn}/{path.relative_to('/')}"
 
 
@@ -91,11 +103,13 @@ class _Deflated:
     def __init__(self, target: BinaryIO) -> None:
         self._target = target
         self._gzip = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+        self.tar = hashlib.sha256()
         self.size = 0
         self.inflated = 0
 
     def write(self, data: bytes) -> int:
         self.inflated += len(data)
+        self.tar.update(data)
         self._put(self._gzip.compress(data) + self._gzip.flush(zlib.Z_SYNC_FLUSH))
         return len(data)
 

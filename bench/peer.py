@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.client import Door, Unprepared
+from bench import starting
+from bench.client import Door
 from pier_registry.proxy.configuration import Nginx
 from tests.parts.registry import Running, free_port
 
-_READY_WITHIN: Final = 10.0
 _MAIN: Final = ("user", "worker_processes", "worker_rlimit_nofile")
 _HTTP: Final = (
     "sendfile",
@@ -54,14 +51,8 @@ def running(folder: Path, registry: Running, files: Files) -> Iterator[Door]:
     configuration = folder / "nginx.conf"
     configuration.write_text(_rendered(folder, registry, files, port), encoding="utf-8")
     command = [Nginx.find().program, "-e", "stderr", "-p", str(folder), "-c", str(configuration)]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    try:
-        _await(process, port, folder / "log")
+    with starting.started("nginx, as the peer,", command, port, folder / "log"):
         yield Door(f"https://localhost:{port}", registry.ca)
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
 
 
 def _rendered(folder: Path, registry: Running, files: Files, port: int) -> str:
@@ -99,16 +90,3 @@ def _lines(configuration: str, directives: tuple[str, ...]) -> str:
     """The first line of each directive, where there is one."""
     found = [re.search(rf"^ *({name} [^\n]*;)", configuration, re.MULTILINE) for name in directives]
     return "\n".join(match[1] for match in found if match)
-
-
-def _await(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + _READY_WITHIN
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise Unprepared(f"nginx, as the peer, did not start: {log.read_text(encoding='utf-8')}") from None
-            time.sleep(0.02)
-        else:
-            return

@@ -16,10 +16,11 @@ from typing import Final
 import httpx
 
 from bench import images, layers, peer
-from bench.client import Client, Door, Unprepared
+from bench.client import Client, Door
 from bench.figures import Bound, Row, Spread, compared, interleaved
 from bench.images import Image
 from bench.open_door import USER
+from bench.programs import Unprepared
 from bench.stage import Bench, door, serving
 from pier_registry.web import users
 from tests.parts.registry import READY_WITHIN, Running, configured

@@ -24,6 +24,7 @@ type Job struct {
 	Body    string            `json:"body"`
 	File    string            `json:"file"`
 	Plain   bool              `json:"plain"`
+	HTTP2   bool              `json:"http2"`
 	Count   int               `json:"count"`
 	Clients int               `json:"clients"`
 }
@@ -35,6 +36,8 @@ type Answer struct {
 	Statuses map[string]int `json:"statuses"`
 	Bytes    int64          `json:"bytes"`
 	TLS      string         `json:"tls"`
+	Protocol string         `json:"protocol"`
+	Location string         `json:"location"`
 	Text     string         `json:"text"`
 	Error    string         `json:"error"`
 }
@@ -58,7 +61,7 @@ func main() {
 }
 
 func run(job Job) Answer {
-	client, err := trusting(job.CA)
+	client, err := trusting(job.CA, job.HTTP2)
 	if err != nil {
 		return Answer{Error: err.Error()}
 	}
@@ -92,10 +95,9 @@ func share(job Job, at int) int {
 }
 
 type outcome struct {
-	status int
-	bytes  int64
-	tls    string
-	text   string
+	response *http.Response
+	bytes    int64
+	text     string
 }
 
 func (whole *Answer) add(one outcome, seconds float64, err error) {
@@ -104,9 +106,11 @@ func (whole *Answer) add(one outcome, seconds float64, err error) {
 		return
 	}
 	whole.Each = append(whole.Each, seconds)
-	whole.Statuses[fmt.Sprint(one.status)]++
+	whole.Statuses[fmt.Sprint(one.response.StatusCode)]++
 	whole.Bytes += one.bytes
-	whole.TLS = one.tls
+	whole.TLS = told(one.response.TLS)
+	whole.Protocol = one.response.Proto
+	whole.Location = one.response.Header.Get("Location")
 	whole.Text = one.text
 }
 
@@ -126,7 +130,7 @@ func ask(client *http.Client, job Job) (outcome, float64, error) {
 	if err != nil {
 		return outcome{}, 0, err
 	}
-	return outcome{response.StatusCode, size, told(response.TLS), text}, time.Since(begin).Seconds(), nil
+	return outcome{response, size, text}, time.Since(begin).Seconds(), nil
 }
 
 func prepared(job Job) (*http.Request, func(), error) {
@@ -180,8 +184,10 @@ func read(body io.Reader) (int64, string, error) {
 	}
 }
 
-func trusting(ca string) (*http.Client, error) {
-	if known := clients[ca]; known != nil {
+// Connections of one protocol and CA are shared by all jobs.
+func trusting(ca string, http2 bool) (*http.Client, error) {
+	key := fmt.Sprint(http2, ca)
+	if known := clients[key]; known != nil {
 		return known, nil
 	}
 	certificates, err := os.ReadFile(ca)
@@ -192,16 +198,22 @@ func trusting(ca string) (*http.Client, error) {
 	if !pool.AppendCertsFromPEM(certificates) {
 		return nil, fmt.Errorf("%s holds no certificate", ca)
 	}
-	clients[ca] = &http.Client{Timeout: 10 * time.Minute, Transport: &http.Transport{
-		// HTTP/1.1, as the clients of v1 speak.
-		TLSClientConfig:     &tls.Config{RootCAs: pool, NextProtos: []string{"http/1.1"}},
-		TLSNextProto:        map[string]func(string, *tls.Conn) http.RoundTripper{},
-		MaxIdleConnsPerHost: 64,
-		DisableCompression:  true,
-		ReadBufferSize:      64 << 10,
-		WriteBufferSize:     64 << 10,
-	}}
-	return clients[ca], nil
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(!http2)
+	protocols.SetHTTP2(http2)
+	clients[key] = &http.Client{
+		Timeout:       10 * time.Minute,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			TLSClientConfig:     &tls.Config{RootCAs: pool},
+			Protocols:           protocols,
+			MaxIdleConnsPerHost: 64,
+			DisableCompression:  true,
+			ReadBufferSize:      64 << 10,
+			WriteBufferSize:     64 << 10,
+		},
+	}
+	return clients[key], nil
 }
 
 func told(state *tls.ConnectionState) string {

@@ -56,13 +56,15 @@ class Contexts:
     def __init__(self) -> None:
         self._context: ssl.SSLContext | None = None
         self._stamp: Stamp = ()
+        self._lock = threading.Lock()  # a thread that was slow must not bring an older one back
 
     def __call__(self, configuration: Any, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-        stamp = _stamp(configuration.certfile, configuration.keyfile)
-        if self._context is None or stamp != self._stamp:
-            self._context = self._made(make)
-            self._stamp = stamp
-        return self._context
+        with self._lock:
+            stamp = _stamp(configuration.certfile, configuration.keyfile)
+            if self._context is None or stamp != self._stamp:
+                self._context = self._made(make)
+                self._stamp = stamp
+            return self._context
 
     def _made(self, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
         try:

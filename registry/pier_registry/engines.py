@@ -8,6 +8,6 @@ from typing import Final
 # registry takes any more; where they do not, they go on with v1. Read by Python and by nginx.
 V1_ONLY: Final = r"(?:^|\W)docker/1\.[0-9]\.|^Go 1\.1 package http"
 
-# Those that may be built on containerd's client, which does not ping. Docker's (29 is one by default) and BuildKit's get
-# tokens by the system's trust store alone, not by the CA that they were given for the registry.
+# Those that may be built on containerd's library, which does not ping. Docker with the containerd store (the default
+# from 29 on) gets tokens by the system's trust store alone, whatever CA it was given for the registry.
 ON_CONTAINERD: Final = r"(?:docker|containerd|buildkit)/"

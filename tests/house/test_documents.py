@@ -70,21 +70,29 @@ def _name(here: Page, link: str) -> str:
     return target.relative_to(ROOT).as_posix() if target != here.folder else here.name
 
 
-def _refusals() -> list[tuple[str, int, str]]:
-    rows = [row for row in page("docs/v1.md").rows() if len(row) == 3 and hasattr(errors, row[0])]
-    return [(name, int(status), text.strip("` ")) for name, status, text in rows]
+def _refusals(name: str) -> list[list[str]]:
+    """Rows of a manual's table of refusals: error, status, perhaps a code, text."""
+    return [[*row[:-1], row[-1].strip("` ")] for row in page(name).rows() if hasattr(errors, row[0])]
 
 
-def test_the_refusals_of_v1_have_the_statuses_of_their_errors() -> None:
-    told = _refusals()
+_WORDED = sorted({(name, row[-1]) for name in ("docs/v1.md", "docs/v2.md") for row in _refusals(name)})
+
+
+@pytest.mark.parametrize("name", ["docs/v1.md", "docs/v2.md"])
+def test_the_refusals_of_a_protocol_have_the_statuses_of_their_errors(name: str) -> None:
+    told = _refusals(name)
     assert len(told) > 30
-    assert [row for row in told if getattr(errors, row[0]).status != row[1]] == []
+    assert [row for row in told if getattr(errors, row[0]).status != int(row[1])] == []
 
 
-@pytest.mark.parametrize("text", sorted({text for _, _, text in _refusals()}))
-def test_a_refusal_of_v1_is_worded_as_in_the_code(text: str) -> None:
+def test_the_refusals_of_v2_have_the_codes_of_their_errors() -> None:
+    assert [row for row in _refusals("docs/v2.md") if getattr(errors, row[0]).code != row[2]] == []
+
+
+@pytest.mark.parametrize(("name", "text"), _WORDED)
+def test_a_refusal_is_worded_as_in_the_code(name: str, text: str) -> None:
     parts = [part.strip() for part in text.split("…") if part.strip()]
-    assert [part for part in parts if not any(part in constant for constant in _texts())] == []
+    assert [part for part in parts if not any(part in constant for constant in _texts())] == [], name
 
 
 @cache
@@ -95,14 +103,42 @@ def _texts() -> set[str]:
     return {node.value for node in constants if isinstance(node.value, str)}
 
 
-def test_every_error_that_v1_can_answer_is_in_its_manual() -> None:
-    told = {name for name, _, _ in _refusals()}
-    elsewhere = {"DigestInvalid", "LayerUnknown", "SchemaMismatch", "Misconfigured", "PierError"}
+def test_every_error_that_a_protocol_can_answer_is_in_its_manual() -> None:
+    v1, v2 = ({row[0] for row in _refusals(name)} for name in ("docs/v1.md", "docs/v2.md"))
+    only_v1 = {
+        "NameReserved", "JsonInvalid", "ImageIdInvalid", "ImageUnknown", "ImageIncomplete", "ImageJsonInvalid",
+        "ImageExists", "ImageTaken", "ChecksumAbsent", "ChecksumMissing", "ChecksumMismatch", "ChecksumSet",
+        "LimitExceeded",
+    }  # fmt: skip
+    only_v2 = {
+        "DigestInvalid", "ContentWrong", "LayerUnknown", "ManifestInvalid", "ManifestUnknown", "BlobsMissing",
+        "UploadBusy", "UploadUnknown", "OffsetWrong",
+    }  # fmt: skip
+    of_no_request = {"SchemaMismatch", "Misconfigured"}
+    assert _concrete() - of_no_request - only_v2 <= v1
+    assert _concrete() - of_no_request - only_v1 <= v2
+
+
+def _concrete() -> set[str]:
     classes = {
         value for value in vars(errors).values() if isinstance(value, type) and value.__module__ == errors.__name__
     }
-    concrete = {one.__name__ for one in classes if not one.__subclasses__()}
-    assert concrete - elsewhere <= told
+    return {one.__name__ for one in classes if not one.__subclasses__()}
+
+
+def test_the_manual_of_v2_tells_the_limits_that_are_set() -> None:
+    row = re.compile(r"^\| [^|]+ \| `PIER_(\w+)` \(([\d,]+)(?: ([MG])iB)?\) \|", re.MULTILINE)
+    told = {name.lower(): (number, unit) for name, number, unit in row.findall(page("docs/v2.md").text)}
+    units = {"": 1, "M": 1 << 20, "G": 1 << 30}
+    limits = {name: int(number.replace(",", "")) * units[unit] for name, (number, unit) in told.items()}
+    assert len(limits) == 4
+    assert limits == {name: getattr(Settings(), name) for name in limits}
+
+
+def test_the_manual_tells_how_many_threads_uploads_may_take() -> None:
+    text = page("docs/operate.md").text
+    most, one, threads = map(int, re.findall(r"\((\d+) and (\d+) of (\d+)\)", text)[0])
+    assert (threads, most, one) == (Settings().threads, threads * 3 // 4, threads * 5 // 8)
 
 
 def test_the_manual_names_exactly_the_metrics_that_are_told(app: Flask) -> None:

@@ -13,9 +13,13 @@ from werkzeug.routing import Rule
 
 from tests.house.pages import PACKAGE, page
 
-_REQUEST = re.compile(r"`(GET|PUT|POST|DELETE) (/[^`?\s]*)[^`]*`")
-_METHODS = frozenset({"GET", "PUT", "POST", "DELETE"})
-_EXAMPLES = {"R": "team/app", "T": "latest", "I": "0" * 64, "D": "sha256:" + "0" * 64, "NAME": "alice"}
+_METHODS = frozenset({"GET", "PUT", "POST", "PATCH", "DELETE"})
+_REQUEST = re.compile(rf"`({'|'.join(sorted(_METHODS))}) (/[^`?\s]*)[^`]*`")
+_UPLOAD = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
+_EXAMPLES = {
+    "R": "team/app", "T": "latest", "I": "0" * 64, "D": "sha256:" + "0" * 64, "U": _UPLOAD, "NAME": "alice",
+}  # fmt: skip
+_ADDRESS = re.compile(r'(?:https?://[\w.:]+(/[^\s"]*)|(\$(?:v1|v2|api|upload)\b[^\s"]*))')
 
 
 def _told(name: str) -> set[tuple[str, str]]:
@@ -44,7 +48,7 @@ def _rules(app: Flask, room: str) -> list[tuple[str, Rule]]:
     return [(method, rule) for rule in rules for method in sorted((rule.methods or set()) & _METHODS)]
 
 
-@pytest.mark.parametrize(("room", "name"), [("v1", "docs/v1.md"), ("api", "docs/api.md")])
+@pytest.mark.parametrize(("room", "name"), [("v1", "docs/v1.md"), ("v2", "docs/v2.md"), ("api", "docs/api.md")])
 def test_a_manual_tells_exactly_the_routes_of_its_room(app: Flask, room: str, name: str) -> None:
     told = {(method, _endpoint(app, method, path)) for method, path in _told(name) - _left_out()}
     assert told == {(method, rule.endpoint) for method, rule in _rules(app, room)}
@@ -58,7 +62,9 @@ def test_what_is_left_out_is_not_there(app: Flask) -> None:
             _endpoint(app, method, path)
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/use.md", "docs/operate.md", "docs/api.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/use.md", "docs/operate.md", "docs/api.md", "docs/v2.md", "docs/clients.md"]
+)
 def test_every_address_that_a_page_calls_exists(app: Flask, name: str) -> None:
     for method, path in _calls(name):
         try:
@@ -69,15 +75,18 @@ def test_every_address_that_a_page_calls_exists(app: Flask, name: str) -> None:
 
 def _calls(name: str) -> list[tuple[str, str]]:
     """Method and path of each curl of a page."""
-    lines = [
-        line for language in ("sh", "console") for block in page(name).blocks(language) for line in block.splitlines()
-    ]
-    variables = {"$v1": "/v1", "$api": "/api", "$id": "0" * 64, "$digest": _EXAMPLES["D"]}
+    blocks = [block for language in ("sh", "console") for block in page(name).blocks(language)]
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    upload = f"/v2/team/app/blobs/uploads/{_UPLOAD}"
+    variables = {
+        "$v1": "/v1", "$v2": "/v2", "$api": "/api", "$upload": upload, "$id": "0" * 64, "$digest": _EXAMPLES["D"],
+        "$(sum": _EXAMPLES["D"],
+    }  # fmt: skip
     calls = []
     for line in lines:
         if "curl " not in line:
             continue
-        address = re.search(r'(?:https?://[\w.:]+(/[^\s"]*)|(\$(?:v1|api)/[^\s"]*))', line)
+        address = _ADDRESS.search(line)
         assert address, line
         path = (address[1] or address[2]).partition("?")[0].replace("%2F", "/").rstrip(")")
         for variable, value in variables.items():

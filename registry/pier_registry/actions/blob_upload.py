@@ -67,16 +67,22 @@ def append(registry: Registry, caller: Caller, repository: RepositoryName, uuid:
     Raises UploadUnknown, UploadBusy, OffsetWrong, SizeInvalid, TooLarge, DiskFull, Busy. end-5.
     """
     caller.require("push", repository.full)
-    with _held(registry, caller, repository, uuid) as session:
+    with registry.turns.taken(caller.user), _held(registry, caller, repository, uuid) as session:
         session.receive(piece, "sha256")
         return Progress(uuid, session.file.size())
 
 
 def whole(registry: Registry, caller: Caller, repository: RepositoryName, digest: Digest, piece: Piece) -> None:
     """A blob in one request. Raises as `finish`. end-4b."""
+    with registry.turns.taken(caller.user):
+        keep(registry, caller, repository, digest, piece)
+
+
+def keep(registry: Registry, caller: Caller, repository: RepositoryName, digest: Digest, piece: Piece) -> None:
+    """As `whole`, for bytes that are at hand: nobody waits for a client here, so it takes no turn."""
     begun = begin(registry, caller, repository, expected=digest)
     try:
-        finish(registry, caller, repository, begun.uuid, digest, piece)
+        _finish(registry, caller, repository, begun.uuid, digest, piece)
     except (errors.PierError, OSError):
         with suppress(errors.UploadUnknown):  # nobody else knows of the session
             cancel(registry, caller, repository, begun.uuid)
@@ -91,6 +97,13 @@ def finish(
     Raises ContentWrong, after which the session is gone, and as `append`. end-6.
     """
     caller.require("push", repository.full)
+    with registry.turns.taken(caller.user):
+        _finish(registry, caller, repository, uuid, digest, piece)
+
+
+def _finish(
+    registry: Registry, caller: Caller, repository: RepositoryName, uuid: str, digest: Digest, piece: Piece | None
+) -> None:
     with _held(registry, caller, repository, uuid) as session:
         found = session.receive(piece, digest.algorithm) if piece else session.known.digest
         noted = digest in {found, session.known.expected}
@@ -139,7 +152,7 @@ def _mountable(
 def _held(registry: Registry, caller: Caller, repository: RepositoryName, uuid: str) -> Iterator[_Session]:
     """The session with its file, in the hands of this request."""
     _known(registry, caller, repository, uuid)
-    with registry.turns.taken(caller.user), registry.storage.hold(uuid) as file:
+    with registry.storage.hold(uuid) as file:
         known = _known(registry, caller, repository, uuid)  # again: another request may have finished it
         if file.size() < known.size:  # a crash took what was not flushed
             files.discard(registry, known)

@@ -141,9 +141,9 @@ def _repacked(registry: Registry, caller: Caller, repository: RepositoryName, fi
         running.update(piece)
         size += len(piece)
     digest = Digest.sha256(running.hexdigest())
-    blob_upload.whole(registry, caller, repository, digest, Piece(inside.gzipped(file), size, None))
+    blob_upload.keep(registry, caller, repository, digest, Piece(inside.gzipped(file), size, None))
     return digest, size
 
 
 def _keep(registry: Registry, caller: Caller, repository: RepositoryName, digest: Digest, content: bytes) -> None:
-    blob_upload.whole(registry, caller, repository, digest, Piece(io.BytesIO(content), len(content), None))
+    blob_upload.keep(registry, caller, repository, digest, Piece(io.BytesIO(content), len(content), None))

@@ -14,7 +14,7 @@ from pier_registry.actions import files, receipt
 from pier_registry.actions.files import Dropped
 from pier_registry.actions.receipt import KeptLayer, Receipt
 from pier_registry.actions.registry import Caller, Registry
-from pier_registry.metadata import events, holders, images, leases, manifests, refcounts, repositories, tags
+from pier_registry.metadata import events, holders, manifests, refcounts, repositories, tags
 from pier_registry.metadata.refcounts import Released
 from pier_registry.metadata.session import Transaction
 from pier_registry.names import RepositoryName, TagName
@@ -122,10 +122,7 @@ def _break_promises(tx: Transaction, repository: RepositoryName, name: TagName) 
     if known is None:
         return
     below = manifests.tree(tx, [known.manifest_row] if known.manifest_row is not None else [])
-    chain = images.chain(tx, [known.image_row]) if known.image_row is not None else []
-    leases.drop_of(tx, "manifest", below)
-    leases.drop_of(tx, "image", [link.id for link in chain])
-    leases.drop_of(tx, "layer", holders.layers_of_tag(tx, known))
+    holders.break_promises(tx, below, [known.image_row] if known.image_row is not None else [])
 
 
 def _release(tx: Transaction, gone: Collection[tags.Tag]) -> Released:

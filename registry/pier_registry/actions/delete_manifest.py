@@ -6,7 +6,7 @@ from pier_registry import errors
 from pier_registry.actions import files, grace, receipt, visibility
 from pier_registry.actions.receipt import Receipt
 from pier_registry.actions.registry import Caller, Registry
-from pier_registry.metadata import events, layers, leases, manifests, refcounts, repositories, tags
+from pier_registry.metadata import events, holders, layers, leases, manifests, refcounts, repositories, tags
 from pier_registry.metadata.refcounts import Released
 from pier_registry.metadata.repositories import Repository
 from pier_registry.metadata.session import Transaction
@@ -35,7 +35,10 @@ def manifest(
             raise errors.Unsupported("an index of this repository lists the manifest: delete the index first")
         faces = [row for _, row in names if row is not None]
         grace.end(tx, repository, known.id)
-        _let_go(tx, caller, repository, "manifest", known.id, force)
+        if force:
+            holders.break_promises(tx, manifests.tree(tx, [known.id]), faces)
+        else:
+            _let_go(tx, caller, repository, "manifest", known.id)
         released = refcounts.remove(tx, known.id, len(names))
         released.join(refcounts.release(tx, images=faces))
         repositories.remove_if_empty(tx, home.id)
@@ -62,7 +65,9 @@ def blob(
         home = repositories.find(tx, repository)
         if home and manifests.holds(tx, home.id, [known.id]):
             raise errors.Unsupported("a manifest of this repository holds the blob: delete the manifest")
-        _let_go(tx, caller, repository, "layer", known.id, force)
+        if force:
+            leases.drop_of(tx, "layer", [known.id])
+        _let_go(tx, caller, repository, "layer", known.id)
         if leases.leased_in(tx, "layer", known.id, repository.full):
             raise errors.Unsupported("another push to this repository relies on the blob: try again when it has ended")
         released = refcounts.reap(tx, layers=[known.id])
@@ -86,13 +91,8 @@ def _untag(tx: Transaction, known: Tag) -> tuple[str, int | None]:
     return str(known.name), known.image_row
 
 
-def _let_go(
-    tx: Transaction, caller: Caller, repository: RepositoryName, kind: leases.Kind, row_id: int, force: bool
-) -> None:
-    if force:
-        leases.drop_of(tx, kind, [row_id])
-    else:
-        leases.give_up(tx, kind, row_id, repository.full, [caller.pusher.key])
+def _let_go(tx: Transaction, caller: Caller, repository: RepositoryName, kind: leases.Kind, row_id: int) -> None:
+    leases.give_up(tx, kind, row_id, repository.full, [caller.pusher.key])
 
 
 def _tell(tx: Transaction, caller: Caller, repository: RepositoryName, digest: Digest, released: Released) -> None:

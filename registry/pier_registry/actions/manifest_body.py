@@ -37,6 +37,7 @@ class Description:
     subject: Digest | None
     config: Digest | None
     blobs: tuple[Digest, ...]
+    sizes: Mapping[Digest, int]
     optional: frozenset[Digest]
     manifests: tuple[Digest, ...]
 
@@ -100,6 +101,7 @@ def _index(data: Mapping[str, Any], media_type: str, listed: list[dict[str, Any]
         subject=_subject(data),
         config=None,
         blobs=_digests(each for each in listed if not is_manifest(each)),
+        sizes=_sizes(listed),
         optional=frozenset(),
         manifests=_digests(each for each in listed if is_manifest(each)),
     )
@@ -116,6 +118,7 @@ def _image(data: Mapping[str, Any], media_type: str, listed: list[dict[str, Any]
         subject=_subject(data),
         config=_digest(config),
         blobs=_digests([config, *listed]),
+        sizes=_sizes([config, *listed]),
         optional=frozenset(_digests(each for each in listed if _is_foreign(each))),
         manifests=(),
     )
@@ -138,6 +141,18 @@ def _digest(descriptor: Mapping[str, Any]) -> Digest:
         return Digest.parse(told if isinstance(told, str) else "")
     except errors.DigestInvalid:
         raise errors.ManifestInvalid("a descriptor has no valid digest (sha256 or sha512)") from None
+
+
+def _sizes(descriptors: Iterable[Mapping[str, Any]]) -> Mapping[Digest, int]:
+    """What the document says of the length of each, where it does; two lengths of one digest cannot both be right."""
+    told: dict[Digest, int] = {}
+    for each in descriptors:
+        size = each.get("size")
+        if size is None:
+            continue
+        if not isinstance(size, int) or isinstance(size, bool) or told.setdefault(_digest(each), size) != size:
+            raise errors.ManifestInvalid("the size of a descriptor must be the number of its content's bytes")
+    return told
 
 
 def _subject(data: Mapping[str, Any]) -> Digest | None:

@@ -6,7 +6,7 @@ The new is taken before the old is released; one promise of everything that the 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -136,6 +136,7 @@ class _Publishing:
         missing = [str(each) for each in self.description.blobs if str(each) not in shown and each not in optional]
         if missing:
             raise errors.BlobsMissing(missing)
+        self._measure(shown)
         return shown
 
     def _children(self) -> dict[str, Manifest]:
@@ -143,7 +144,15 @@ class _Publishing:
         missing = [str(each) for each in self.description.manifests if str(each) not in found]
         if missing:
             raise errors.BlobsMissing(missing)
+        self._measure(found)
         return found
+
+    def _measure(self, found: Mapping[str, Layer] | Mapping[str, Manifest]) -> None:
+        """Clients refuse content that is longer or shorter than its descriptor says. Raises ManifestInvalid."""
+        for digest, size in self.description.sizes.items():
+            known = found.get(str(digest))
+            if known is not None and known.size != size:
+                raise errors.ManifestInvalid(f"the descriptor of {digest} says {size} bytes, but it has {known.size}")
 
     def _insert(self, held: dict[str, Layer], children: dict[str, Manifest]) -> int:
         told = self.description

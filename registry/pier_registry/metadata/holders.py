@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import CTE, select, union
 
-from pier_registry.metadata import images
+from pier_registry.metadata import images, leases
 from pier_registry.metadata.schema import image, layer, manifest, manifest_child, manifest_layer, repository, tag
 from pier_registry.metadata.session import Transaction
 from pier_registry.metadata.tags import Tag
@@ -39,6 +39,15 @@ def layers_of_tag(tx: Transaction, known: Tag) -> list[int]:
         edges = select(manifest_layer.c.layer_id).join(tree, tree.c.id == manifest_layer.c.manifest_id)
         found |= set(tx.run(edges).scalars())
     return sorted(found)
+
+
+def break_promises(tx: Transaction, manifest_rows: Collection[int], image_rows: Collection[int]) -> None:
+    """Drop every promise of these manifests, of the images and their ancestors, and of the layers that they hold."""
+    chain = images.chain(tx, image_rows) if image_rows else []
+    below = select(manifest_layer.c.layer_id).where(manifest_layer.c.manifest_id.in_(sorted(manifest_rows)))
+    leases.drop_of(tx, "manifest", manifest_rows)
+    leases.drop_of(tx, "image", [link.id for link in chain])
+    leases.drop_of(tx, "layer", {link.layer_id for link in chain} | set(tx.run(below).scalars()))
 
 
 def manifests_of(tx: Transaction, repository_id: int) -> list[int]:

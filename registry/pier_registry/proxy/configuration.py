@@ -117,6 +117,7 @@ CODES = {
 LISTED = {
     "login": "log in: this registry needs a user name and a password",
     "image": "this registry has no such layer, or you may not see it",
+    "range": "the range lies outside of the blob",
 }
 
 

@@ -67,7 +67,8 @@ def _sent(
     answer.headers.extend(headers)
     answer.headers["Content-Type"] = "application/octet-stream"
     answer.headers["Content-Disposition"] = "attachment"
-    answer.headers["Accept-Ranges"] = "bytes"
+    if doors().direct or area == "_whole":  # elsewhere nginx says so itself
+        answer.headers["Accept-Ranges"] = "bytes"
     return answer
 
 

@@ -14,6 +14,7 @@ import bcrypt
 from pier_registry import errors
 from pier_registry.web.auth import Authenticator
 from pier_registry.web.throttle import Throttle
+from pier_registry.web.tokens import Tokens
 from pier_registry.web.users import Snapshot, Users
 from pier_registry.web.verdicts import Verdicts
 
@@ -67,14 +68,14 @@ class CountedUsers(Users):
 class Door:
     """An authenticator over a real users file."""
 
-    def __init__(self, path: Path, *, limit: int = 1_000_000, most: int = 4096) -> None:
+    def __init__(self, path: Path, *, limit: int = 1_000_000, most: int = 4096, tokens: Tokens | None = None) -> None:
         self.path = path
         self.clock = Clock()
         self.asked: list[str] = []
         self.users = CountedUsers(path, self.asked)
         self.throttle = Throttle(limit, clock=self.clock)
         self.verdicts = Verdicts(most=most, clock=self.clock)
-        self.authenticator = Authenticator(self.users, self.throttle, self.verdicts)
+        self.authenticator = Authenticator(self.users, self.throttle, self.verdicts, tokens)
 
     def open(self, user: str, password: str, client: str = HOME) -> int:
         """The status that an answer would have."""

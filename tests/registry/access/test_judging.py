@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pier_registry import errors
-from pier_registry.web.rights import Rights, User, Verb
+from pier_registry.web.rights import ANONYMOUS, Rights, User, Verb
 from tests.registry.access.door import swap
 
 VERBS: tuple[Verb, ...] = ("pull", "push", "delete", "delete-repository", "admin")
@@ -63,6 +63,19 @@ def test_the_user_admin_may_everything_until_an_entry_says_otherwise(tmp_path: P
     assert all(judge(tmp_path, "", "none").everywhere(ADMIN, verb) for verb in VERBS)
     less = judge(tmp_path, "users: {admin: [{role: pull, repositories: '*'}]}", "admin")
     assert [less.everywhere(ADMIN, verb) for verb in VERBS] == [True, False, False, False, False]
+
+
+def test_strangers_pull_everything_and_do_nothing_else(tmp_path: Path) -> None:
+    rights = judge(tmp_path, "users: {alice: []}", "admin")
+    assert {verb for verb in VERBS if rights.may(ANONYMOUS, verb, "team/app")} == {"pull"}
+    assert {verb for verb in VERBS if rights.everywhere(ANONYMOUS, verb)} == {"pull"}
+
+
+@pytest.mark.parametrize("role", ALLOWED)
+def test_an_entry_limits_what_strangers_pull_and_gives_no_more(tmp_path: Path, role: str) -> None:
+    rights = judge(tmp_path, f"users: {{anonymous: [{{role: {role}, repositories: 'public/*'}}]}}", "admin")
+    assert {verb for verb in VERBS if rights.may(ANONYMOUS, verb, "public/app")} == set(VERBS[: min(ALLOWED[role], 1)])
+    assert not any(rights.may(ANONYMOUS, verb, "team/app") or rights.everywhere(ANONYMOUS, verb) for verb in VERBS)
 
 
 def test_the_highest_of_all_matching_grants_counts(tmp_path: Path) -> None:

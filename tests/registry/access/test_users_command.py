@@ -152,6 +152,12 @@ def test_a_wrong_name_is_refused(data: Path) -> None:
     assert os.listdir(data) == []
 
 
+def test_nobody_can_have_the_name_that_stands_for_strangers(data: Path) -> None:
+    refused = add("anonymous", "--role", "push", "--repositories", "*")
+    assert "stands for whoever sends no credentials" in wrong(refused)
+    assert list(data.iterdir()) == []
+
+
 def test_a_taken_name_is_refused_and_keeps_its_rights(data: Path) -> None:
     add("alice", "--role", "pull", "--repositories", "x")
     before = (data / "rights.yaml").read_bytes()

@@ -10,13 +10,26 @@ import pytest
 from tests.clients.v1_model import Layer
 from tests.parts.registry import Running
 from tests.registry.protocol.doors import user
-from tests.registry.protocol.pushing import blob, digest, image, push, pushed, put_image, put_tag
+from tests.registry.protocol.pushing import (
+    blob,
+    config,
+    config_size,
+    digest,
+    image,
+    manifest_digest,
+    push,
+    pushed,
+    put_image,
+    put_tag,
+)
 
 
-def lines(*layers: Layer) -> list[dict[str, Any]]:
-    return sorted(
-        ({"digest": digest(each), "size": len(blob(each))} for each in layers), key=lambda each: each["digest"]
-    )
+def lines(*layers: Layer, configs: tuple[dict[str, Any], ...] = ()) -> list[dict[str, Any]]:
+    return by_digest([*({"digest": digest(each), "size": len(blob(each))} for each in layers), *configs])
+
+
+def by_digest(listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(listed, key=lambda each: str(each["digest"]))
 
 
 @pytest.fixture
@@ -61,30 +74,34 @@ def test_a_receipt_tells_what_went_and_what_stayed_and_by_whom(
     admin: httpx.Client, name: str, shared: tuple[Layer, Layer, Layer]
 ) -> None:
     base, one, _ = shared
+    made, for_v2 = manifest_digest(admin, name, "1"), config(admin, name, "1")
+    size = len(blob(one)) + for_v2["size"]
     answer = admin.delete(f"/api/repositories/{name}/tags/1")
-    assert answer.headers["Pier-Freed-Bytes"] == str(len(blob(one)))
+    assert answer.headers["Pier-Freed-Bytes"] == str(size)
     assert answer.headers["Pier-Pending-Bytes"] == "0"
     told = answer.json()
     assert (told["repository"], told["tags"], told["images"]) == (name, ["1"], [one.id])
-    assert (told["freed_bytes"], told["pending_bytes"]) == (len(blob(one)), 0)
-    assert told["layers"] == lines(one)
-    assert told["kept"] == [lines(base)[0] | {"cnt": 1, "held_by": [f"{name}:2"], "others": 0}]
-    assert (told["manifests"], told["promised"]) == ([], [])
+    assert (told["freed_bytes"], told["pending_bytes"]) == (size, 0)
+    assert by_digest(told["layers"]) == lines(one, configs=(for_v2,))
+    assert told["kept"] == [lines(base)[0] | {"cnt": 2, "held_by": [f"{name}:2"], "others": 0}]
+    assert (told["manifests"], told["promised"]) == ([made], [])
 
 
 def test_the_last_tag_takes_everything(admin: httpx.Client, name: str, shared: tuple[Layer, Layer, Layer]) -> None:
     base, _, two = shared
     admin.delete(f"/api/repositories/{name}/tags/1")
+    for_v2 = config(admin, name, "2")
     told = admin.delete(f"/api/repositories/{name}/tags/2").json()
-    assert sorted(told["layers"], key=lambda each: str(each["digest"])) == lines(base, two)
+    assert by_digest(told["layers"]) == lines(base, two, configs=(for_v2,))
     assert told["kept"] == []
     assert admin.get(f"/api/repositories/{name}").status_code == 404
 
 
 def test_a_repository_receipt_sums_all_tags(admin: httpx.Client, name: str, shared: tuple[Layer, ...]) -> None:
+    size = sum(len(blob(each)) for each in shared) + sum(config_size(admin, name, tag) for tag in ("1", "2"))
     told = admin.delete(f"/api/repositories/{name}").json()
     assert sorted(told["tags"]) == ["1", "2"]
-    assert told["freed_bytes"] == sum(len(blob(each)) for each in shared)
+    assert told["freed_bytes"] == size
     assert sorted(told["images"]) == sorted(each.id for each in shared)
 
 
@@ -97,8 +114,8 @@ def test_keepers_outside_the_callers_rights_are_a_number(door: Running, admin: h
         pusher.get(f"/api/repositories/{name}/tags/1/reclaim"),
         pusher.delete(f"/api/repositories/{name}/tags/1"),
     ):
-        (kept,) = answer.json()["kept"]
-        assert (kept["held_by"], kept["others"]) == ([], 1)
+        kept = answer.json()["kept"]  # the layer and the config that its manifests share
+        assert [(each["held_by"], each["others"]) for each in kept] == [([], 1), ([], 1)]
         assert "secret" not in answer.text
 
 
@@ -117,6 +134,7 @@ def test_what_is_promised_to_a_push_is_told_with_its_end(admin: httpx.Client, na
     top = pushed(admin, name, "1")[0]
     admin.put(f"/v1/repositories/{name}/", json=[{"id": top.id, "Tag": "2"}])
     assert admin.get(f"/v1/images/{top.id}/json").status_code == 200
+    unpromised = config_size(admin, name, "1")
     foreseen = admin.get(f"/api/repositories/{name}/tags/1/reclaim")
     done = admin.delete(f"/api/repositories/{name}/tags/1")
     assert foreseen.content == done.content
@@ -124,7 +142,7 @@ def test_what_is_promised_to_a_push_is_told_with_its_end(admin: httpx.Client, na
     (promised,) = told["promised"]
     assert (promised["digest"], promised["size"]) == (digest(top), len(blob(top)))
     assert promised["until"].endswith("+00:00")
-    assert (told["freed_bytes"], told["pending_bytes"]) == (0, len(blob(top)))
+    assert (told["freed_bytes"], told["pending_bytes"]) == (unpromised, len(blob(top)))
     admin.put(f"/v1/repositories/{name}/images", json=[])
 
 
@@ -132,4 +150,6 @@ def test_the_freed_bytes_are_off_the_disk_when_the_answer_comes(door: Running, a
     pushed(admin, name, "1", depth=2, size=1 << 20)
     before = {path for path in (door.data / "layers").rglob("*") if path.is_file()}
     admin.delete(f"/api/repositories/{name}/tags/1")
-    assert len(before) - len({path for path in (door.data / "layers").rglob("*") if path.is_file()}) == 2
+    assert (
+        len(before) - len({path for path in (door.data / "layers").rglob("*") if path.is_file()}) == 2 + 1
+    )  # and the config

@@ -10,7 +10,17 @@ import pytest
 
 from tests.parts.registry import Running
 from tests.registry.protocol.doors import user
-from tests.registry.protocol.pushing import blob, digest, image, push, pushed, put_image, put_tag
+from tests.registry.protocol.pushing import (
+    blob,
+    config_size,
+    digest,
+    image,
+    manifest_digest,
+    push,
+    pushed,
+    put_image,
+    put_tag,
+)
 
 
 def refusal(answer: httpx.Response) -> tuple[int, str]:
@@ -46,10 +56,11 @@ def test_the_description_is_openapi_and_names_every_address(admin: httpx.Client)
 def test_usage_counts_what_a_push_adds_and_a_delete_takes(admin: httpx.Client, name: str) -> None:
     before = get(admin, "usage")
     chain = pushed(admin, name, "1", depth=2)
-    size = sum(len(blob(layer)) for layer in chain)
+    size = sum(len(blob(layer)) for layer in chain) + config_size(admin, name, "1")
     during = get(admin, "usage")
     added = {key: during[key] - before[key] for key in before if during[key] != before[key]}
-    assert added == {"repositories": 1, "tags": 1, "images": 2, "layers": 2, "bytes": size}
+    stored = {"layers": 2 + 1, "bytes": size}  # the config of the manifest is a stored layer too
+    assert added == {"repositories": 1, "tags": 1, "manifests": 1, "images": 2} | stored
     admin.delete(f"/api/repositories/{name}/tags/1")
     assert get(admin, "usage") == before | {"freed_bytes": before["freed_bytes"] + size}
 
@@ -80,7 +91,7 @@ def test_a_tag_tells_where_it_points_and_since_when(admin: httpx.Client, name: s
     updated = datetime.fromisoformat(told.pop("updated"))
     assert abs(datetime.now(updated.tzinfo) - updated) < timedelta(seconds=60)
     assert updated.utcoffset() == timedelta(0)
-    assert told == {"repository": name, "tag": "1", "image": top.id, "digest": None}
+    assert told == {"repository": name, "tag": "1", "image": top.id, "digest": manifest_digest(admin, name, "1")}
 
 
 def test_tags_are_listed_as_each_is_told(admin: httpx.Client, name: str) -> None:
@@ -144,7 +155,7 @@ def test_a_layer_tells_its_holders_and_its_tags(admin: httpx.Client, name: str) 
     assert get(admin, f"layers/{digest(base)}") == {
         "digest": digest(base),
         "size": len(blob(base)),
-        "cnt": 1,
+        "cnt": 1 + 2,  # its image and the manifests of the two tops
         "tags": 3,
         "held_by": [f"{name}:1", f"{name}:2", f"{name}:3"],
         "others": 0,
@@ -168,7 +179,7 @@ def test_holders_outside_the_readers_rights_are_a_number(door: Running, admin: h
     assert refusal(reader.get(f"/api/{path}")) == (404, "BLOB_UNKNOWN")
     put_tag(admin, "seen/app", "1", top.id)
     told = get(reader, path)
-    assert (told["held_by"], told["others"], told["tags"], told["cnt"]) == (["seen/app:1"], 2, 3, 1)
+    assert (told["held_by"], told["others"], told["tags"], told["cnt"]) == (["seen/app:1"], 2, 3, 1 + 2)
     assert name not in str(told)
 
 

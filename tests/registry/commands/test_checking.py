@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +16,35 @@ import pytest
 from tests.clients.v1_model import Layer
 from tests.parts.registry import Running, configured
 from tests.registry.protocol.doors import opened
-from tests.registry.protocol.pushing import AGENT, blob, digest, push, pushed
+from tests.registry.protocol.pushing import AGENT, blob, config_size, digest, push, pushed
 
 DAYS_AGO = time.time() - 7 * 86_400
 
 
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A data folder with one image in check/app:1; `size` of all that is stored, in bytes."""
+
+    folder: Path
+    layer: Layer
+    size: int
+
+
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Layer]:
-    """A data folder with one image in check/app:1, to be copied and broken."""
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Filled:
+    """To be copied and broken."""
     folder = tmp_path_factory.mktemp("filled")
     with opened(folder, "direct") as running:
-        return folder, pushed(running.client(headers={"User-Agent": AGENT}), "check/app", "1", size=9000)[0]
+        client = running.client(headers={"User-Agent": AGENT})
+        layer = pushed(client, "check/app", "1", size=9000)[0]
+        return Filled(folder, layer, len(blob(layer)) + config_size(client, "check/app", "1"))
 
 
 @pytest.fixture
-def broken(filled: tuple[Path, Layer], tmp_path: Path) -> tuple[Running, Layer]:
+def broken(filled: Filled, tmp_path: Path) -> tuple[Running, Layer]:
     """Not serving; the commands do not need that."""
-    shutil.copytree(filled[0] / "data", tmp_path / "data", ignore=shutil.ignore_patterns("run"))
-    return configured(tmp_path / "data"), filled[1]
+    shutil.copytree(filled.folder / "data", tmp_path / "data", ignore=shutil.ignore_patterns("run"))
+    return configured(tmp_path / "data"), filled.layer
 
 
 def fsck(running: Running, *words: str) -> tuple[int, Any]:
@@ -52,8 +64,8 @@ def file_of(running: Running, layer: Layer) -> Path:
 def test_what_agrees_is_clean(broken: tuple[Running, Layer]) -> None:
     running, _ = broken
     code, report = fsck(running, "--digests")
-    assert (code, report["clean"], report["layers"], report["files"], report["findings"]) == (0, True, 1, 1, [])
-    assert running.pier("fsck").stdout == "1 layers, 1 files, freed 0 B: clean\n"
+    assert (code, report["clean"], report["layers"], report["files"], report["findings"]) == (0, True, 2, 2, [])
+    assert running.pier("fsck").stdout == "2 layers, 2 files, freed 0 B: clean\n"
 
 
 def test_a_missing_file_is_found_mended_as_lost_and_healed_by_a_push(broken: tuple[Running, Layer]) -> None:
@@ -99,8 +111,8 @@ def test_a_stray_file_is_found_and_removed_once_it_is_old(broken: tuple[Running,
     assert file_of(running, layer).exists()
 
 
-def test_a_wrong_count_is_found_and_set_right(broken: tuple[Running, Layer]) -> None:
-    running, layer = broken
+def test_a_wrong_count_is_found_and_set_right(broken: tuple[Running, Layer], filled: Filled) -> None:
+    running, _ = broken
     with sqlite3.connect(running.data / "pier.sqlite3") as database:
         database.execute("UPDATE image SET cnt = 7")
     database.close()
@@ -109,7 +121,7 @@ def test_a_wrong_count_is_found_and_set_right(broken: tuple[Running, Layer]) -> 
     assert fsck(running, "--repair")[0] == 0
     assert fsck(running)[0] == 0
     receipt = json.loads(running.pier("delete", "check/app:1", "--output", "json").stdout)
-    assert receipt["freed_bytes"] == len(blob(layer))
+    assert receipt["freed_bytes"] == filled.size
 
 
 def test_a_check_changes_nothing(broken: tuple[Running, Layer]) -> None:

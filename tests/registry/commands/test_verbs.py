@@ -11,7 +11,17 @@ from click.testing import CliRunner
 
 from pier_registry.cli import pier
 from tests.parts.registry import Running
-from tests.registry.protocol.pushing import blob, digest, image, push, pushed, put_image, put_tag
+from tests.registry.protocol.pushing import (
+    blob,
+    config,
+    digest,
+    image,
+    manifest_digest,
+    push,
+    pushed,
+    put_image,
+    put_tag,
+)
 
 
 def told(served: Running, *words: str) -> Any:
@@ -43,13 +53,14 @@ def test_the_version_is_told(served: Running) -> None:
 
 def test_tags_of_one_repository(served: Running, admin: httpx.Client, name: str) -> None:
     top = pushed(admin, name, "1.0")[0]
+    made = manifest_digest(admin, name, "1.0")
     (row,) = told(served, "tags", name)
     updated = row.pop("updated")
     assert updated.endswith("+00:00")
-    assert row == {"repository": name, "tag": "1.0", "image": top.id, "digest": None}
+    assert row == {"repository": name, "tag": "1.0", "image": top.id, "digest": made}
     table = shown(served, "tags", name)
     assert f"{name}:1.0" in table
-    assert top.id[:19] in table
+    assert made[:19] in table
 
 
 def test_tags_of_all_repositories(served: Running, admin: httpx.Client, name: str) -> None:
@@ -111,7 +122,8 @@ def test_a_delete_tells_what_it_freed_and_what_it_kept(served: Running, admin: h
     push(admin, name, "1", base, one)
     put_tag(admin, name, "base", base.id)
     receipt = told(served, "delete", f"{name}:1", "--preview")
-    assert receipt["layers"] == [{"digest": digest(one), "size": len(blob(one))}]
+    stored = [{"digest": digest(one), "size": len(blob(one))}, config(admin, name, "1")]
+    assert receipt["layers"] == stored
     assert receipt["kept"][0]["held_by"] == [f"{name}:base"]
     table = shown(served, "delete", f"{name}:1")
     assert "freed" in table

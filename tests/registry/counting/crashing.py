@@ -10,7 +10,7 @@ from typing import BinaryIO, TypeVar
 from pier_registry.actions.registry import Registry
 from pier_registry.metadata.session import Metadata, Transaction
 from pier_registry.names import Digest
-from pier_registry.storage.base import Readable, Received, Storage, Stored
+from pier_registry.storage.base import Readable, Received, Storage, Stored, UploadFile
 
 Result = TypeVar("Result")
 
@@ -89,6 +89,24 @@ class _Body:
 
 
 @dataclass(frozen=True, slots=True)
+class _Held:
+    inner: UploadFile
+    fuse: Fuse
+
+    def size(self) -> int:
+        return self.inner.size()
+
+    def write(self, source: Readable, *, offset: int, announced: int | None, algorithm: str) -> Digest | None:
+        body = _Body(source, self.fuse)
+        digest = self.inner.write(body, offset=offset, announced=announced, algorithm=algorithm)
+        self.fuse.step("after a body")
+        return digest
+
+    def digest(self, algorithm: str) -> Digest:
+        return self.inner.digest(algorithm)
+
+
+@dataclass(frozen=True, slots=True)
 class _Storage:
     inner: Storage
     fuse: Fuse
@@ -97,6 +115,11 @@ class _Storage:
         received = self.inner.receive(_Body(source, self.fuse), upload, prefix=prefix, announced=announced)
         self.fuse.step("after a body")
         return received
+
+    @contextmanager
+    def hold(self, upload: str) -> Iterator[UploadFile]:
+        with self.inner.hold(upload) as file:
+            yield _Held(file, self.fuse)
 
     def publish(self, upload: str, digest: Digest) -> str:
         path = self.inner.publish(upload, digest)

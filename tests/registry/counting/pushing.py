@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from pier_registry import errors
-from pier_registry.actions import delete, publish, pull, push_session, upload
+from pier_registry.actions import delete, publish, pull, push_session
+from pier_registry.actions import image_upload as upload
 from pier_registry.actions.receipt import Receipt
 from pier_registry.actions.registry import Caller, Registry, Verb
 from pier_registry.names import Digest, ImageId, RepositoryName, TagName
@@ -42,6 +43,16 @@ class Image:
     @property
     def size(self) -> int:
         return len(self.layer)
+
+    @property
+    def config(self) -> bytes:
+        """What the registry makes of the chain for v2 clients and keeps beside the layers, once a tag points here."""
+        told = [json.loads(one.json) for one in reversed(self.chain)]
+        tars = [hashlib.sha256(gzip.decompress(one.layer)) for one in reversed(self.chain)]
+        made = {"architecture": "amd64", "os": "linux", "comment": told[-1]["comment"]}
+        made["history"] = [{"comment": step["comment"]} for step in told]
+        made["rootfs"] = {"type": "layers", "diff_ids": [f"sha256:{tar.hexdigest()}" for tar in tars]}
+        return json.dumps(made, sort_keys=True, separators=(",", ":")).encode()
 
     @property
     def payload(self) -> str:
@@ -193,3 +204,9 @@ def content(top: Image) -> bytes:
 def size(*images: Image) -> int:
     """Bytes of the distinct layers of these images alone, without their parents."""
     return sum(len(layer) for layer in {one.layer for one in images})
+
+
+def held(*tops: Image) -> int:
+    """Bytes that tags on these images hold: the distinct layers of their chains, and their configs."""
+    configs = {top.config for top in tops}
+    return size(*(one for top in tops for one in top.chain)) + sum(map(len, configs))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from pier_registry import errors
 from pier_registry.actions.registry import Registry
 from tests.registry.counting import passing, truth
-from tests.registry.counting.pushing import Client, chain, content, image, size
+from tests.registry.counting.pushing import Client, chain, content, held, image, size
 
 
 @pytest.mark.parametrize("place", ["sqlite", "mariadb", "mysql"], indirect=True)
@@ -70,7 +72,10 @@ def test_a_receipt_names_what_went(alice: Client) -> None:
     told = alice.delete("team/app", "latest")
     assert (told.repository, told.tags) == ("team/app", ("latest",))
     assert told.images == tuple(one.id for one in top.chain)
-    assert {(line.digest, line.size) for line in told.layers} == {(str(one.digest), one.size) for one in top.chain}
+    stored = {(str(one.digest), one.size) for one in top.chain} | {
+        ("sha256:" + hashlib.sha256(top.config).hexdigest(), len(top.config))
+    }
+    assert {(line.digest, line.size) for line in told.layers} == stored
     assert (told.kept, told.promised, told.pending_bytes) == ((), (), 0)
 
 
@@ -85,7 +90,8 @@ def test_a_receipt_names_the_holders_of_what_is_kept(alice: Client) -> None:
     alice.push("team/app", "new", image("new", base))
     alice.push("app", "other", image("other", base))
     (kept,) = alice.delete("team/app", "old").kept
-    assert (kept.digest, kept.size, kept.cnt) == (str(base.digest), base.size, 1)
+    assert (kept.digest, kept.size) == (str(base.digest), base.size)
+    assert kept.cnt == 1 + 2  # its image and the manifests of two tops
     assert (kept.held_by, kept.others) == (("app:other", "team/app:new"), 0)
 
 
@@ -108,9 +114,10 @@ def test_a_receipt_names_ten_holders_and_counts_the_rest(registry: Registry, ali
     alice.push("team/app", "00", top)
     for number in range(1, 14):
         alice.tag("team/app", f"{number:02}", top)
-    (kept,) = alice.delete("team/app", "00").kept
-    assert kept.held_by == tuple(f"team/app:{number:02}" for number in range(1, 11))
-    assert (kept.others, kept.cnt) == (3, 1)
+    layer, config = sorted(alice.delete("team/app", "00").kept, key=lambda line: line.digest != str(top.digest))
+    assert layer.held_by == config.held_by == tuple(f"team/app:{number:02}" for number in range(1, 11))
+    assert (layer.others, layer.cnt) == (3, 1 + 1)  # its image and the manifest of all tags
+    assert (config.others, config.cnt) == (3, 1)
     truth.is_at_rest(registry)
 
 
@@ -121,7 +128,7 @@ def test_a_receipt_names_what_is_promised_and_until_when(registry: Registry, ali
     alice.begin("team/app", base)
     assert alice.told_there(base)
     told = alice.delete("team/app", "latest")
-    assert (told.freed_bytes, told.pending_bytes) == (top.size, base.size)
+    assert (told.freed_bytes, told.pending_bytes) == (held(top) - base.size, base.size)
     (promised,) = told.promised
     assert (promised.digest, promised.size) == (str(base.digest), base.size)
     assert promised.until.endswith("+00:00")
@@ -137,7 +144,7 @@ def test_a_receipt_of_a_repository_tells_what_is_promised_once(registry: Registr
     alice.begin("team/app", one)
     assert alice.told_there(one)
     told = alice.delete_repository("team/app")
-    assert told.freed_bytes == other.size
+    assert told.freed_bytes == held(one, other) - size(one, base)
     assert told.pending_bytes == size(one, base)
     assert sorted(line.size for line in told.promised) == sorted((one.size, base.size))
     passing.leases(registry)
@@ -148,7 +155,7 @@ def test_a_receipt_tells_what_is_freed_where_rights_end(registry: Registry, alic
     bob = Client(registry, "bob", pulls="open/*", pushes="open/*")
     top = chain("base", "top")
     bob.push("open/app", "latest", top)
-    assert bob.delete("open/app", "latest").freed_bytes == size(*top.chain)
+    assert bob.delete("open/app", "latest").freed_bytes == held(top)
     truth.is_at_rest(registry)
 
 
@@ -159,5 +166,5 @@ def test_the_receipts_of_all_deletes_add_up_to_what_was_stored(registry: Registr
         alice.push("team/app", f"{number}", top)
     stored = sum(truth.files(registry).values())
     told = [alice.delete("team/app", f"{number}").freed_bytes for number in (2, 0, 3, 1)]
-    assert told[:3] == [tops[number].size for number in (2, 0, 3)]
+    assert told[:3] == [tops[number].size + len(tops[number].config) for number in (2, 0, 3)]
     assert sum(told) == stored

@@ -18,14 +18,14 @@ from pier_registry.names import Digest, layer_path, upload_path
 COLUMNS: Final = {
     "repository": "id, name",
     "tag": "id, repository_id, name, manifest_id, image_id",
-    "manifest": "id, digest, cnt",
+    "manifest": "id, repository_id, digest, subject_digest, cnt",
     "manifest_child": "parent_id, child_id",
     "manifest_layer": "manifest_id, layer_id",
     "image": "id, image_id, parent_id, layer_id, depth, cnt",
     "layer": "id, digest, size, generation, lost, cnt",
     "lease": "id, kind, object_id, repository, pusher, promises",
     "push_session": "id, repository, pusher",
-    "upload": "id, uuid, digest",
+    "upload": "id, uuid, digest, expected",
     "outbox": "id, path",
 }
 
@@ -105,12 +105,7 @@ def is_at_rest(registry: Registry) -> None:
     found = rows(registry)
     wrong = problems(registry)
     wrong += [f"left: {table} {row}" for table in ("lease", "upload", "outbox") for row in found.of(table)]
-    wrong += [
-        f"unheld: {table} {row}"
-        for table in ("manifest", "image", "layer")
-        for row in found.of(table)
-        if not row["cnt"]
-    ]
+    wrong += [f"unheld: {table} {row}" for table, row in _loose(found)]
     wrong += [f"hidden: {row}" for row in found.of("repository") if row["name"].startswith("#")]
     wrong += [f"stray upload: {path}" for path in files(registry, "uploads")]
     if files(registry) != _stored(found):
@@ -173,13 +168,23 @@ def _chains(state: _State) -> None:
 
 def _unheld(state: _State) -> None:
     leased = {(row["kind"], row["object_id"]) for row in state.rows.of("lease")}
-    for table in ("manifest", "image", "layer"):
-        state.wrong += [
-            f"nobody holds or was promised {table} {row}"
-            for row in state.rows.of(table)
-            if row["cnt"] == 0 and (table, row["id"]) not in leased
-        ]
+    state.wrong += [
+        f"nobody holds or was promised {table} {row}"
+        for table, row in _loose(state.rows)
+        if (table, row["id"]) not in leased
+    ]
     state.wrong += [f"an empty promise: {row}" for row in state.rows.of("lease") if row["promises"] < 1]
+
+
+def _loose(found: Rows) -> list[tuple[str, Row]]:
+    """What has no holder; a manifest is also held by its subject."""
+    held = {(row["repository_id"], row["digest"]) for row in found.of("manifest")}
+    loose = [(table, row) for table in ("manifest", "image", "layer") for row in found.of(table) if not row["cnt"]]
+    return [
+        (table, row)
+        for table, row in loose
+        if table != "manifest" or (row["repository_id"], row["subject_digest"]) not in held
+    ]
 
 
 def _stored(found: Rows) -> dict[str, int]:
@@ -200,7 +205,10 @@ def _files(state: _State) -> None:
     ]
     awaited = {row["path"] for row in state.rows.of("outbox")}
     awaited |= {
-        layer_path(Digest.parse(row["digest"]), row["uuid"]) for row in state.rows.of("upload") if row["digest"]
+        layer_path(Digest.parse(row[told]), row["uuid"])
+        for row in state.rows.of("upload")
+        for told in ("digest", "expected")
+        if row[told]
     }
     state.wrong += [f"no row knows {path}" for path in state.files if path not in stored and path not in awaited]
 

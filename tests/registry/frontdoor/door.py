@@ -53,7 +53,7 @@ class Door:
 
     def start_proxy(self) -> None:
         proxy = self._run("pier_registry.proxy")
-        until(lambda: self.listens() or proxy.poll() is not None, "nginx listens")
+        until(lambda: self.serves() or proxy.poll() is not None, "nginx serves")
         assert proxy.poll() is None, self.log.read_text()
 
     def _run(self, module: str) -> subprocess.Popen[bytes]:
@@ -67,6 +67,12 @@ class Door:
     def listens(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.settings.port)) == 0
+
+    def serves(self) -> bool:
+        """More than listening, which `nginx -t` does for a moment before nginx itself does."""
+        with contextlib.suppress(OSError), self.tls():
+            return True
+        return False
 
     @property
     def proxy(self) -> subprocess.Popen[bytes]:
@@ -194,6 +200,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "PIER_THREADS": str(settings.threads),
         "PIER_TRUSTED_PROXIES": ",".join(settings.trusted_proxies),
         "PIER_PUBLIC_URL": settings.public_url,
+        "PIER_ANONYMOUS_PULL": "on" if settings.anonymous_pull else "off",
     }
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PIER_")}
     return kept | given | {"PYTHONUNBUFFERED": "1"}

@@ -1,9 +1,10 @@
 """A registry that only tells what reached it: `python -m tests.registry.frontdoor.stub`, settings from PIER_*.
 
 GET /v1/echo           what the registry sees of the request
-GET /v1/file/NAME      a layer by X-Accel-Redirect, or whole whatever the Range with ?whole
+GET /v1/file/NAME      a layer by X-Accel-Redirect, or whole whatever the Range with ?whole; /v2/file/NAME, too
 GET /v1/status/CODE    an empty answer of that status
 PUT /v1/upload         reads the body, noting each piece
+POST /v2/session       202 with the Location /v2/session/1?state=2
 Every request appends a line to `<data>/seen`; each piece of an upload appends its length to `<data>/pieces`.
 """
 
@@ -28,8 +29,11 @@ class Stub:
     def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         self._note("seen", f"{environ['REQUEST_METHOD']} {path}")
-        if path.startswith("/v1/file/"):
+        if path.startswith(("/v1/file/", "/v2/file/")):
             return self._file(environ, start)
+        if path == "/v2/session":
+            start("202 Accepted", [("Location", "/v2/session/1?state=2"), ("Content-Length", "0")])
+            return [b""]
         if path == "/v1/upload":
             return self._upload(environ, start)
         if path.startswith("/v1/status/"):
@@ -39,10 +43,12 @@ class Stub:
 
     def _file(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         area = "_whole" if environ["QUERY_STRING"] == "whole" else "_layers"
+        _, room, _, name = environ["PATH_INFO"].split("/", 3)
         start(
             "200 OK",
             [
-                ("X-Accel-Redirect", f"/{area}/{environ['PATH_INFO'].removeprefix('/v1/file/')}"),
+                ("X-Accel-Redirect", f"/{area}/{name}"),
+                *([("Docker-Distribution-Api-Version", "registry/2.0")] if room == "v2" else []),
                 ("Content-Type", "application/vnd.test.layer"),
                 ("ETag", '"sha256:abc"'),
                 ("Docker-Content-Digest", "sha256:abc"),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from email.parser import BytesParser
+from email.policy import HTTP
+
 import pytest
 
 from tests.registry.frontdoor.door import LOGIN, Door
@@ -74,3 +78,50 @@ def test_a_file_that_is_gone_is_an_image_not_found_that_nobody_may_keep(door: Do
     assert got.headers["cache-control"] == "no-store"
     assert got.headers["x-docker-registry-version"] == "0.9.1"
     assert "docker-content-digest" not in got.headers
+
+
+def test_a_blob_of_v2_says_that_it_is_one(door: Door) -> None:
+    got = door.ask("/v2/file/sha256/ab/file")
+    assert (got.status, got.body) == (200, CONTENT)
+    assert got.headers["docker-distribution-api-version"] == "registry/2.0"
+
+
+def test_several_ranges_of_a_blob_come_as_parts(door: Door) -> None:
+    got = door.ask("/v2/file/sha256/ab/file", LOGIN | {"Range": "bytes=0-1,5-8,-2"})
+    assert got.status == 206
+    message = BytesParser(policy=HTTP).parsebytes(
+        b"Content-Type: " + got.headers["content-type"].encode() + b"\r\n\r\n" + got.body
+    )
+    parts = [(part["Content-Range"], part.get_payload(decode=True)) for part in message.iter_parts()]
+    assert parts == [
+        ("bytes 0-1/12", CONTENT[:2]),
+        ("bytes 5-8/12", CONTENT[5:9]),
+        ("bytes 10-11/12", CONTENT[-2:]),
+    ]
+    assert got.headers["content-type"].startswith("multipart/byteranges; boundary=")
+    assert got.headers["docker-content-digest"] == "sha256:abc"
+
+
+def lines_and_body(door: Door, path: str, *headers: str) -> tuple[list[str], bytes]:
+    """The header lines as they came, in lower case, and the body."""
+    asked = [f"GET {path} HTTP/1.1", "Host: x", "Authorization: x", "Connection: close", *headers]
+    head, _, body = door.say("\r\n".join([*asked, "", ""]).encode()).partition(b"\r\n\r\n")
+    return head.decode().lower().split("\r\n"), body
+
+
+@pytest.mark.parametrize("asked", ["bytes=90-", "bytes=90-91,95-", "bytes=5-0"])
+def test_a_range_outside_of_a_blob_is_refused_in_the_shape_of_v2(door: Door, asked: str) -> None:
+    lines, body = lines_and_body(door, "/v2/file/sha256/ab/file", f"Range: {asked}")
+    assert lines[0].startswith("http/1.1 416 ")
+    assert json.loads(body)["errors"][0]["code"] == "RANGE_INVALID"
+    assert lines.count("content-range: bytes */12") == 1
+    assert lines.count("content-type: application/json") == 1
+    assert lines.count("docker-distribution-api-version: registry/2.0") == 1
+
+
+def test_a_blob_whose_file_is_gone_is_unknown(door: Door) -> None:
+    lines, body = lines_and_body(door, "/v2/file/sha256/ab/none")
+    assert lines[0].startswith("http/1.1 404 ")
+    assert json.loads(body)["errors"][0]["code"] == "BLOB_UNKNOWN"
+    assert lines.count("docker-distribution-api-version: registry/2.0") == 1
+    assert "cache-control: no-store" in lines

@@ -63,6 +63,15 @@ def test_a_body_whose_end_is_disputable_is_refused_and_the_connection_closed(doo
         (b"GET /v1/" + b"a" * 65536 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
         (b"GET /v1/echo HTTP/1.1\r\nHost: x\r\n" + b"Accept: text/plain\r\n" * 10_000 + b"\r\n", 400),
         (b"GET /v1/echo HTTP/1.1\r\nHost: x\r\nA: " + b"b" * (1 << 20) + b"\r\n\r\n", 400),
+        (b"GET /v2/a HTTP/9.9\r\nHost: x\r\n\r\n", 400),
+        (b"GET /v2/ HTTP/1.1\r\n\r\n", 400),
+        (b"GET /v2/ HTTP/1.1\r\nHost: x\r\nBad\x00: x\r\n\r\n", 400),
+        (b"GET /v2/%zz HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"TRACE /v2/ HTTP/1.1\r\nHost: x\r\n\r\n", 405),
+        (b"GET /v2/" + b"a" * 65536 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET /v2/a HTTP/1.1\r\nHost: x\r\n" + b"Accept: text/plain\r\n" * 10_000 + b"\r\n", 400),
+        (b"GET /v2/a HTTP/1.1\r\nHost: x\r\nA: " + b"b" * (1 << 20) + b"\r\n\r\n", 400),
+        (b"PUT /v2/a HTTP/1.1\r\nHost: x\r\nAuthorization: x\r\nContent-Length: -1\r\n\r\n", 400),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -71,7 +80,9 @@ def test_a_malformed_or_oversized_request_is_refused_as_json(door: Door, request
     head, _, body = door.say(request_).partition(b"\r\n\r\n")
     assert head.startswith(f"HTTP/1.1 {status} ".encode())
     assert b"Content-Type: application/json" in head
-    assert set(json.loads(body)) == {"error"}
+    is_v2 = b" /v2/" in request_
+    assert set(json.loads(body)) == ({"errors"} if is_v2 else {"error"})
+    assert (b"Docker-Distribution-Api-Version: registry/2.0" in head) == is_v2
     assert len(door.seen()) == before
 
 

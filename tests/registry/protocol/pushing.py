@@ -41,6 +41,27 @@ def digest(layer: Layer) -> str:
     return "sha256:" + hashlib.sha256(blob(layer)).hexdigest()
 
 
+def manifest(client: httpx.Client, name: str, tag: str) -> httpx.Response:
+    """What today's engines get for a tag."""
+    answer = client.get(f"/v2/{name}/manifests/{tag}", headers={"User-Agent": "docker/20.10.24"})
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+def manifest_digest(client: httpx.Client, name: str, tag: str) -> str:
+    return str(manifest(client, name, tag).headers["Docker-Content-Digest"])
+
+
+def config(client: httpx.Client, name: str, tag: str) -> dict[str, Any]:
+    """Digest and size of the config that today's engines get; it is stored beside the layers."""
+    told = manifest(client, name, tag).json()["config"]
+    return {"digest": told["digest"], "size": told["size"]}
+
+
+def config_size(client: httpx.Client, name: str, tag: str) -> int:
+    return int(config(client, name, tag)["size"])
+
+
 def put_json(client: httpx.Client, layer: Layer) -> httpx.Response:
     return client.put(f"/v1/images/{layer.id}/json", content=layer.json)
 

@@ -42,7 +42,7 @@ def wired(data: Path) -> Flask:
 
 
 def of(app: Flask) -> list[Route]:
-    """All but v2, which is absent, and the private port's; HEAD and OPTIONS come with GET."""
+    """All but v2's, which are not v1's business, and the private port's; HEAD and OPTIONS come with GET."""
     return [
         Route(method, rule.rule)
         for rule in app.url_map.iter_rules()

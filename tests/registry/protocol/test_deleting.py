@@ -10,7 +10,7 @@ import pytest
 from tests.clients.v1_model import Layer
 from tests.parts.registry import Running
 from tests.registry.protocol.doors import user
-from tests.registry.protocol.pushing import blob, digest, error, image, push, pushed, put_image, put_tag
+from tests.registry.protocol.pushing import blob, config_size, digest, error, image, push, pushed, put_image, put_tag
 
 MIB = 1 << 20
 
@@ -27,9 +27,10 @@ def held(door: Running, layer: Layer) -> list[Path]:
 
 def test_a_tag_delete_answers_true_with_the_receipts_figures(admin: httpx.Client, name: str) -> None:
     chain = pushed(admin, name, "1", depth=3)
+    stored = sum(len(blob(layer)) for layer in chain) + config_size(admin, name, "1")
     answer = admin.delete(f"/v1/repositories/{name}/tags/1")
     assert (answer.status_code, answer.text) == (200, "true")
-    assert answer.headers["Pier-Freed-Bytes"] == str(sum(len(blob(layer)) for layer in chain))
+    assert answer.headers["Pier-Freed-Bytes"] == str(stored)
     assert answer.headers["Pier-Pending-Bytes"] == "0"
 
 
@@ -38,8 +39,8 @@ def test_the_disk_is_free_when_the_delete_answers(door: Running, admin: httpx.Cl
     (before, files) = used(door)
     answer = admin.delete(f"/v1/repositories/{name}/tags/1")
     (after, left) = used(door)
-    assert files - left == 3
-    assert abs((before - after) - int(answer.headers["Pier-Freed-Bytes"])) <= 3 * 4096
+    assert files - left == 3 + 1  # layers, and the config that the tag's manifest names
+    assert abs((before - after) - int(answer.headers["Pier-Freed-Bytes"])) <= 4 * 4096
 
 
 def test_moving_a_tag_frees_the_disk_too(door: Running, admin: httpx.Client, name: str) -> None:
@@ -57,8 +58,9 @@ def test_what_another_tag_holds_stays(door: Running, admin: httpx.Client, name: 
     push(admin, name, "1", base, one)
     put_image(admin, two)
     put_tag(admin, name, "2", two.id)
+    alone = len(blob(one)) + config_size(admin, name, "1")
     answer = admin.delete(f"/v1/repositories/{name}/tags/1")
-    assert answer.headers["Pier-Freed-Bytes"] == str(len(blob(one)))
+    assert answer.headers["Pier-Freed-Bytes"] == str(alone)
     assert (bool(held(door, base)), bool(held(door, one)), bool(held(door, two))) == (True, False, True)
     assert admin.get(f"/v1/images/{two.id}/ancestry").json() == [two.id, base.id]
     assert admin.get(f"/v1/images/{base.id}/layer").content == blob(base)
@@ -80,7 +82,8 @@ def test_two_images_with_one_layer_content_share_its_file(door: Running, admin: 
     assert used(door)[0] == before
     assert admin.delete(f"/v1/repositories/{name}/tags/1").headers["Pier-Freed-Bytes"] == "0"
     assert admin.get(f"/v1/images/{twin.id}/layer").content == blob(one)
-    assert admin.delete(f"/v1/repositories/{name}/tags/2").headers["Pier-Freed-Bytes"] == str(len(blob(one)))
+    shared = len(blob(one)) + config_size(admin, name, "2")
+    assert admin.delete(f"/v1/repositories/{name}/tags/2").headers["Pier-Freed-Bytes"] == str(shared)
 
 
 def test_deleting_twice_is_404_and_counts_once(admin: httpx.Client, name: str) -> None:
@@ -113,14 +116,15 @@ def test_a_repository_delete_removes_every_tag_and_frees_the_disk(
     door: Running, admin: httpx.Client, name: str, suffix: str
 ) -> None:
     chains = [pushed(admin, name, tag, depth=2, size=MIB) for tag in ("1", "2", "3")]
+    freed = sum(len(blob(layer)) for chain in chains for layer in chain)
+    freed += sum(config_size(admin, name, tag) for tag in ("1", "2", "3"))
     (before, files) = used(door)
     answer = admin.delete(f"/v1/repositories/{name}{suffix}")
     (after, left) = used(door)
     assert (answer.status_code, answer.text) == (200, "true")
-    freed = sum(len(blob(layer)) for chain in chains for layer in chain)
     assert answer.headers["Pier-Freed-Bytes"] == str(freed)
-    assert files - left == 6
-    assert abs((before - after) - freed) <= 6 * 4096
+    assert files - left == 6 + 3  # layers and configs
+    assert abs((before - after) - freed) <= 9 * 4096
     assert error(admin.get(f"/v1/repositories/{name}/tags")) == (404, "Repository not found")
 
 
@@ -133,7 +137,8 @@ def test_a_repository_called_tags_is_refused_and_not_taken_for_the_list_of_tags(
 def test_a_repository_delete_leaves_what_others_hold(admin: httpx.Client, name: str) -> None:
     chain = pushed(admin, name, "1", depth=2)
     put_tag(admin, f"keeper-{name}", "1", chain[0].id)
-    assert admin.delete(f"/v1/repositories/{name}/").headers["Pier-Freed-Bytes"] == str(len(blob(chain[1])))
+    alone = len(blob(chain[1])) + config_size(admin, name, "1")
+    assert admin.delete(f"/v1/repositories/{name}/").headers["Pier-Freed-Bytes"] == str(alone)
     assert admin.get(f"/v1/images/{chain[0].id}/layer").content == blob(chain[0])
 
 
@@ -171,8 +176,9 @@ def test_what_a_running_push_was_promised_is_pending_and_comes_back_at_its_end(
     top = pushed(admin, name, "1")[0]
     admin.put(f"/v1/repositories/{name}/", json=[{"id": top.id, "Tag": "2"}])
     assert admin.get(f"/v1/images/{top.id}/json").status_code == 200
+    unpromised = config_size(admin, name, "1")
     answer = admin.delete(f"/v1/repositories/{name}/tags/1")
-    assert answer.headers["Pier-Freed-Bytes"] == "0"
+    assert answer.headers["Pier-Freed-Bytes"] == str(unpromised)
     assert answer.headers["Pier-Pending-Bytes"] == str(len(blob(top)))
     assert held(door, top)
     assert admin.put(f"/v1/repositories/{name}/images", json=[]).status_code == 204

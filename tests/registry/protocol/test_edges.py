@@ -27,9 +27,15 @@ from tests.registry.protocol.pushing import (
 )
 
 
-def docker(door: Running, version: str = "1.6.2") -> DockerV1:
+def docker(door: Running, version: str = "1.6.2", *, asks_v2: bool = True) -> DockerV1:
     return DockerV1(
-        door.host, ca=door.ca, user="admin", password=door.password, version=version, wait=lambda _seconds: None
+        door.host,
+        ca=door.ca,
+        user="admin",
+        password=door.password,
+        version=version,
+        wait=lambda _seconds: None,
+        asks_v2=asks_v2,
     )
 
 
@@ -186,9 +192,14 @@ def test_a_client_that_waits_for_100_continue_is_told_to_go_on(door: Running, ad
     assert put_checksum(admin, layer).status_code == 200
 
 
+def test_a_docker_that_knows_v2_well_chooses_it(door: Running) -> None:
+    with pytest.raises(ClientError, match="speaks v2"):
+        docker(door, "1.13.1").push("team/modern", {"1": tar_image()})
+
+
 @pytest.mark.parametrize("version", ["1.6.2", "1.13.1"])
 def test_dockers_of_every_age_push_and_pull(door: Running, name: str, version: str) -> None:
-    engine = docker(door, version)
+    engine = docker(door, version, asks_v2=False)
     sent = tar_image(3)
     engine.login()
     engine.push(name, {"1": sent, "2": sent})

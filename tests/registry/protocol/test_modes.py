@@ -98,8 +98,9 @@ def test_read_only_asks_for_a_login_first(read_only: Running) -> None:
     assert read_only.anonymous().delete("/v1/repositories/mode/app/tags/1").status_code == 401
 
 
-def test_read_only_does_not_make_v2_appear(read_only: Running) -> None:
-    assert read_only.anonymous().put("/v2/mode/app/manifests/1").status_code == 404
+def test_read_only_does_not_make_v2_appear_to_old_engines(read_only: Running) -> None:
+    answer = read_only.anonymous().put("/v2/mode/app/manifests/1", headers={"User-Agent": AGENT})
+    assert answer.status_code == 404
 
 
 def test_pull_mode_refuses_v1_mutations_and_only_those(pull_only: Running, app: Flask) -> None:

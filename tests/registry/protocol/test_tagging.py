@@ -11,6 +11,8 @@ from tests.parts.registry import Running
 from tests.registry.protocol.doors import user
 from tests.registry.protocol.pushing import (
     AGENT,
+    blob,
+    config_size,
     error,
     fresh_id,
     image,
@@ -191,8 +193,9 @@ def test_public_is_a_word_and_opens_nothing(door: Running, admin: httpx.Client, 
 def test_moving_a_tag_tells_what_it_freed(admin: httpx.Client, name: str) -> None:
     old, new = pushed(admin, name, "1")[0], image()
     put_image(admin, new)
+    stored = len(blob(old)) + config_size(admin, name, "1")
     answer = put_tag(admin, name, "1", new.id)
-    assert answer.headers["Pier-Freed-Bytes"] == str(len(old.layer))  # type: ignore[arg-type]
+    assert answer.headers["Pier-Freed-Bytes"] == str(stored)
     assert error(admin.get(f"/v1/images/{old.id}/json")) == (404, "Image not found")
 
 

@@ -8,16 +8,22 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
+from tests.clients.terminal import own_host
 from tests.house.pages import ROOT
 from tests.parts.registry import free_port
+from tests.parts.tools import tool
+from tests.registry.v2.documents import noise
+from tests.registry.v2.pushing import Repository
 
 
 @dataclass(slots=True)
@@ -42,6 +48,12 @@ class Started:
         found = re.search(rf"^ ?{what} +(\S.*?) *$", self.said, re.MULTILINE)
         assert found, self.said
         return found[1]
+
+    def line(self, beginning: str) -> str:
+        """One of the lines to try."""
+        found = re.search(rf"^{re.escape(beginning)} .*$", self.said, re.MULTILINE)
+        assert found, self.said
+        return found[0]
 
     def pier(self) -> int:
         """The process that make waits for."""
@@ -112,6 +124,18 @@ def test_it_shows_lines_to_try_and_ends_with_code_0(started: Started) -> None:
     os.kill(started.pier(), signal.SIGINT)
     assert started.ended() == 0
     assert "Traceback" not in started.said
+
+
+def test_its_lines_for_trust_and_for_skopeo_work(started: Started) -> None:
+    password, host = started.told("password").removeprefix("in "), f"localhost:{started.port}"
+    trusting = ssl.create_default_context(cafile=started.told("CA"))
+    login = ("admin", Path(password).read_text().strip())
+    with httpx.Client(base_url=f"https://{host}", verify=trusting, auth=login) as client:
+        Repository(client, "team/app").image(noise(), tag="latest")
+    with own_host({"skopeo": tool("skopeo"), "sudo": Path("/usr/bin/env")}) as terminal:
+        terminal.run(started.line("sudo mkdir"))
+        terminal.run(f"skopeo login --username admin --password-stdin {host} < {password}")
+        assert '"latest"' in terminal.run(started.line("skopeo"))
 
 
 def test_ctrl_c_in_the_terminal_leaves_nothing_running(started: Started) -> None:

@@ -108,4 +108,3 @@ def _tag(known: Tag) -> dict[str, Any]:
 
 def _next(names: list[Any], more: bool) -> dict[str, Any]:
     return {"next": names[-1] if names and more else None}
-

@@ -101,7 +101,9 @@ def _piece() -> Piece:
         raise errors.Invalid("Content-Range must be like 0-1023, first and last byte of the piece")
     start, end = int(match[1]), int(match[2])
     if length is not None and end - start + 1 != length:
-        raise errors.SizeInvalid(length, end - start + 1)
+        refused = errors.Invalid("Content-Range and the body's length disagree: send the piece that the range names")
+        refused.code = "SIZE_INVALID"
+        raise refused
     return Piece(bodies.stream(), end - start + 1 if length is None else length, start)
 
 
