@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import re
 
 from flask import Flask, Response, g, request
 
@@ -25,6 +26,7 @@ from pier_registry.web.verdicts import Verdicts
 
 log = logging.getLogger("pier.app")
 
+_ORIGIN = re.compile("^https?://[^/]+")
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -93,9 +95,9 @@ def _install_refusals(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def ambiguous() -> None:
-        """As nginx has it: two slashes in front, or a fragment, could be read as another address."""
+        """As nginx has it: two slashes, or a fragment, could be read as another address."""
         raw = str(request.environ.get("RAW_URI", ""))
-        if "#" in raw or raw.startswith("//"):
+        if "#" in raw or "//" in _ORIGIN.sub("", raw.partition("?")[0]):
             raise errors.RouteUnknown
 
     @app.before_request

@@ -9,19 +9,21 @@ from typing import Final
 
 from tests.parts import cache
 
-# From the block that RFC 5737 keeps for examples, so nobody else has it.
-ADDRESS: Final = "192.0.2.80"
+# From the block that RFC 5737 keeps for examples, so nobody else has them.
+_ADDRESSES: Final = tuple(f"192.0.2.{number}" for number in range(1, 255))
 
 
 @contextmanager
 def own_address() -> Iterator[str]:
-    """Until the end of the block."""
-    _ip("replace")
+    """One that no other run has, until the end of the block."""
+    address = next(address for address in _ADDRESSES if _ip("add", address).returncode == 0)
     try:
-        yield ADDRESS
+        yield address
     finally:
-        _ip("delete")
+        _ip("delete", address).check_returncode()
 
 
-def _ip(verb: str) -> None:
-    subprocess.run([cache.program("ip"), "address", verb, f"{ADDRESS}/32", "dev", "lo"], check=True, timeout=60)
+def _ip(verb: str, address: str) -> subprocess.CompletedProcess[bytes]:
+    """Adding one that is there already fails."""
+    command = [cache.program("ip"), "address", verb, f"{address}/32", "dev", "lo"]
+    return subprocess.run(command, capture_output=True, timeout=60, check=False)

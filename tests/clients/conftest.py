@@ -1,4 +1,4 @@
-"""A registry with a name of its own, and each of today's clients on a host that trusts it and is logged in."""
+"""A registry with an address of its own, and each of today's clients on a host that trusts it and is logged in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tests.clients.address import ADDRESS, own_address
+from tests.clients.address import own_address
 from tests.clients.archives import NAME, write_archive
 from tests.clients.client import Client
 from tests.clients.hosts import host_for
@@ -20,10 +20,17 @@ _TEAMS: Final = count(1)
 
 
 @pytest.fixture(scope="session")
-def pier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """Its certificate answers to an address that no client treats as it treats `localhost`."""
+def address() -> Iterator[str]:
+    """One that no client treats as it treats `localhost`."""
+    with own_address() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def pier(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Its certificate answers to the address."""
     data = tmp_path_factory.mktemp("clients") / "data"
-    with own_address() as address, registry(data, host="0.0.0.0", public_url=f"https://{address}") as running:
+    with registry(data, host="0.0.0.0", public_url=f"https://{address}") as running:
         yield running
 
 
@@ -34,10 +41,10 @@ def alice(pier: Running) -> str:
 
 
 @pytest.fixture(scope="session", params=PROGRAMS, ids=lambda program: program.id)
-def installed(request: pytest.FixtureRequest, pier: Running, alice: str) -> Iterator[Client]:
+def installed(request: pytest.FixtureRequest, address: str, pier: Running, alice: str) -> Iterator[Client]:
     """Trusting and logged in."""
     with host_for(request.param) as terminal:
-        made = Client(request.param, terminal, f"{ADDRESS}:{pier.port}")
+        made = Client(request.param, terminal, f"{address}:{pier.port}")
         (terminal.folder / "ca.crt").write_bytes(pier.ca.read_bytes())
         made.trust()
         made.log_in(alice)

@@ -64,12 +64,20 @@ def is_manifest(descriptor: Mapping[str, Any]) -> bool:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        data = json.loads(body)
+        data = json.loads(body, object_pairs_hook=_members)
     except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict):
-        raise errors.ManifestInvalid("the manifest is not a JSON object")
+        raise errors.ManifestInvalid("the manifest is not a JSON object, or has a member twice")
     return data
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two members of one name, clients could each read another one. Raises ValueError."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a member comes twice")
+    return members
 
 
 def _media_type(data: Mapping[str, Any], told: str) -> str:
@@ -165,7 +173,9 @@ def _subject(data: Mapping[str, Any]) -> Digest | None:
 
 
 def _annotations(data: Mapping[str, Any]) -> Mapping[str, str]:
-    told = data.get("annotations") or {}
+    told = data.get("annotations")
+    if told is None:
+        return {}
     if not isinstance(told, dict) or not all(isinstance(value, str) for value in told.values()):
         raise errors.ManifestInvalid("annotations must be an object of strings")
     return told

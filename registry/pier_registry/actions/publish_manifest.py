@@ -89,6 +89,8 @@ class _Publishing:
         old = {name: tags.find(tx, home, name, lock=True) for name in sorted(self.pushed.tags)}
         held, children = self._lock(old.values())
         row = manifests.find(tx, home, self.digest)
+        if row and row.media_type != self.description.media_type:
+            raise errors.ManifestInvalid(f"the repository has this manifest as {row.media_type}: push it as that")
         row_id = row.id if row else self._insert(held, children)
         give_face.give(tx, row_id, self.likeness, self.pushed.body, children)
         released = self._point(row_id, old)

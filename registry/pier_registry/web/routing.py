@@ -39,7 +39,7 @@ class _Parsed(BaseConverter):
 
 class _Slashed(_Parsed):
     part_isolating = False
-    regex = r".+?"
+    regex = r"(?s:.+?)"
     weight = 200
 
 

@@ -67,7 +67,7 @@ def _sent(
     answer.headers.extend(headers)
     answer.headers["Content-Type"] = "application/octet-stream"
     answer.headers["Content-Disposition"] = "attachment"
-    if doors().direct or area == "_whole":  # elsewhere nginx says so itself
+    if doors().direct or area == "_whole" or wanted is not None:  # of several ranges, or none, nginx says so itself
         answer.headers["Accept-Ranges"] = "bytes"
     return answer
 

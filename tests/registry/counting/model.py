@@ -6,6 +6,7 @@ sent. What it does not know for sure after a crash it reads back, having checked
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -72,6 +73,7 @@ class Histories(RuleBasedStateMachine):
         self.promised: dict[Push, Counter[str]] = {}
         self.running: dict[Push, Iterator[Callable[[], object]]] = {}
         self.completed: set[tuple[int, str]] = set()
+        self.crashed = False
         self.hours = 0
 
     def client(self, number: int) -> Client:
@@ -88,7 +90,7 @@ class Histories(RuleBasedStateMachine):
             with self.fuse.lit(steps):
                 yield
         except Crash:
-            pass
+            self.crashed = True
 
     # Pushes, whole or in part.
 
@@ -176,7 +178,10 @@ class Histories(RuleBasedStateMachine):
         client = self.client(number)
         client.end(name)
         if not truth.is_pushing(self.registry, name, client.pusher):
-            assert truth.promises(self.registry, name, client.pusher) == []
+            left = truth.promises(self.registry, name, client.pusher)
+            if self.crashed:  # in a tag's PUT, perhaps: what was promised of its config ends by itself
+                left = [row for row in left if row["kind"] != "layer"]
+            assert left == []
 
     @precondition(lambda self: any(self.sessions.values()))
     @rule(pick=picks, fuse=fuses)
@@ -291,8 +296,8 @@ class Histories(RuleBasedStateMachine):
         return not found.of("lease") and not any(row["name"].startswith("#") for row in found.of("repository"))
 
     def _adds_up(self, told: Receipt, top: Image, exact: bool) -> None:
-        others = {str(one.digest) for other in self.tags.values() for one in other.chain}
-        loose = {str(one.digest): one.size for one in top.chain if str(one.digest) not in others}
+        others = {digest for other in self.tags.values() for digest in _sizes(other)}
+        loose = {digest: size for digest, size in _sizes(top).items() if digest not in others}
         freed = {line.digest: line.size for line in told.layers}
         assert freed.items() <= loose.items()
         assert told.freed_bytes == sum(freed.values())
@@ -310,6 +315,7 @@ class Histories(RuleBasedStateMachine):
         elif what == "promises":
             passing.leases(self.registry)
             self.promised, self.running = {push: Counter() for push in self.promised}, {}
+            self.crashed = False
             self.hours += 1
         if what == "days" or self.hours > 20:
             self._days_pass()
@@ -357,6 +363,12 @@ class Histories(RuleBasedStateMachine):
             client.delete_repository(repository(name).full)
         assert truth.files(self.registry) == {}
         truth.is_at_rest(self.registry)
+
+
+def _sizes(top: Image) -> dict[str, int]:
+    """By digest, what a tag on this image reaches: its layers, and the config that v2 clients get."""
+    config = "sha256:" + hashlib.sha256(top.config).hexdigest()
+    return {str(one.digest): one.size for one in top.chain} | {config: len(top.config)}
 
 
 def _empty(area: Path) -> None:

@@ -1,11 +1,14 @@
-"""Two changes at once on purpose: one has done everything but its commit while the other runs as far as it can."""
+"""Two changes at once on purpose: one stops at a chosen place while the other runs as far as it can."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
+
+from sqlalchemy import event
 
 from pier_registry.actions.registry import Registry
 from tests.parts.database import DatabaseServer
@@ -16,23 +19,24 @@ _PATIENCE: Final = 30.0
 
 @dataclass(slots=True)
 class _Gate(Fuse):
-    """The first commit waits until it is let on."""
+    """The first to pass the step `at` waits there until it is let on."""
 
+    at: str = "before a commit"
     reached: threading.Event = field(default_factory=threading.Event)
     opened: threading.Event = field(default_factory=threading.Event)
 
     def step(self, name: str) -> None:
-        if name == "before a commit" and not self.reached.is_set():
+        if name == self.at and not self.reached.is_set():
             self.reached.set()
             assert self.opened.wait(_PATIENCE)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Both:
     """What the two raised, if anything; `waited` when the second had to wait for the first."""
 
-    first: BaseException | None
-    second: BaseException | None
+    first: Exception | None
+    second: Exception | None
     waited: bool
 
 
@@ -41,7 +45,7 @@ class _Running(threading.Thread):
         super().__init__()
         self._act = act
         self.ended = threading.Event()
-        self.raised: BaseException | None = None
+        self.raised: Exception | None = None
 
     def run(self) -> None:
         try:
@@ -52,20 +56,20 @@ class _Running(threading.Thread):
             self.ended.set()
 
 
+Change = Callable[[Registry], object]
+
+
 def interleaved(
-    registry: Registry,
-    server: DatabaseServer,
-    first: Callable[[Registry], object],
-    second: Callable[[Registry], object],
+    registry: Registry, server: DatabaseServer, first: Change, second: Change, *, at: str = "before a commit"
 ) -> Both:
-    """Stop the first before its commit, run the second until it ends or waits for a lock, then let the first go on."""
-    gate = _Gate()
+    """Stop the first at the step `at`, run the second until it ends or waits for a lock, then let the first go on."""
+    gate = _Gate(at=at)
     one, two = _Running(lambda: first(fused(registry, gate))), _Running(lambda: second(registry))
     one.start()
     while not gate.reached.wait(0.01) and not one.ended.is_set():
         pass
     two.start()
-    while not two.ended.wait(0.03) and not _somebody_waits(server):
+    while not two.ended.wait(0.01) and not _somebody_waits(server):
         pass
     waited = not two.ended.is_set()
     gate.opened.set()
@@ -77,3 +81,23 @@ def interleaved(
 def _somebody_waits(server: DatabaseServer) -> bool:
     """For a row that another transaction has locked."""
     return bool(server.execute("SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"))
+
+
+@contextmanager
+def before_statement(registry: Registry, number: int, act: Callable[[], object]) -> Iterator[list[int]]:
+    """Do something once, before this statement of what runs inside; the list is empty when it never came so far."""
+    done: list[int] = []
+    seen = 0
+
+    def look(*_: Any) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == number and not done:
+            done.append(number)
+            act()
+
+    event.listen(registry.metadata.engine, "before_cursor_execute", look)
+    try:
+        yield done
+    finally:
+        event.remove(registry.metadata.engine, "before_cursor_execute", look)

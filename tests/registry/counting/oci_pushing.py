@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -95,21 +96,23 @@ class Client:
         pushed = Pushed(document.body, document.media_type, named, [TagName(tag) for tag in tags])
         return publish_manifest.publish(self.registry, self.caller, repository(name), pushed).receipt
 
+    def brings(self, name: str, document: Document, *, but: Collection[bytes] = ()) -> None:
+        """Asks for each of its blobs once, and sends what is not there; a docker looks once more after that."""
+        for data in document.blobs:
+            if data not in but and not self.asks(name, data):
+                self.sends(name, data)
+                assert self.agent != DOCKER or self.asks(name, data)
+
     def pushes(self, name: str, document: Document, *tags: str) -> Receipt:
-        """Everything below it first, as far as it is not there; each blob is asked for once."""
+        """Everything below it first, as far as it is not there."""
         done: set[bytes] = set()
         for child in document.tree[:-1]:
             if not self.asks_for(name, child):
-                self._sends_missing(name, child, done)
+                self.brings(name, child, but=done)
                 self.puts(name, child)
-        self._sends_missing(name, document, done)
+                done |= set(child.blobs)
+        self.brings(name, document, but=done)
         return self.puts(name, document, *tags)
-
-    def _sends_missing(self, name: str, document: Document, done: set[bytes]) -> None:
-        for data in document.blobs:
-            if data not in done and not self.asks(name, data):
-                self.sends(name, data)
-            done.add(data)
 
     def untags(self, name: str, tag: str, *, explain: bool = True) -> Receipt:
         return delete.tag(self.registry, self.caller, repository(name), TagName(tag), explain=explain)

@@ -18,8 +18,8 @@ from tests.registry.counting.pushing import (
     chain,
     compressed_anew,
     content,
+    held,
     image,
-    size,
     with_other_content,
 )
 
@@ -38,7 +38,7 @@ def test_the_same_image_of_a_second_user_joins_the_first(registry: Registry, ali
     alice.push("secret/app", "latest", top)
     assert not open_bob.told_there(top)
     open_bob.push("open/app", "latest", top)
-    assert (truth.count(registry, "image"), truth.count(registry, "layer")) == (2, 2)
+    assert (truth.count(registry, "image"), truth.count(registry, "layer")) == (2, 2 + 1)
     assert alice.delete("secret/app", "latest").freed_bytes == 0
     assert open_bob.pulled(top) == content(top)
     truth.is_at_rest(registry)
@@ -113,7 +113,7 @@ def test_two_users_may_send_the_same_image_at_once(registry: Registry, alice: Cl
     alice.tag("team/app", "latest", top)
     bob.tag("other/app", "latest", top)
     truth.is_at_rest(registry)
-    assert truth.count(registry, "layer") == 1
+    assert truth.count(registry, "layer") == 1 + 1  # with the config, which is the same too
 
 
 def test_two_clients_of_one_user_may_send_the_same_image_at_once(registry: Registry, alice: Client) -> None:
@@ -301,7 +301,7 @@ def test_a_lost_layer_heals_when_the_same_bytes_are_pushed_again(
     passing.everything(registry)
     truth.is_at_rest(registry)
     assert alice.delete("team/app", "again").freed_bytes == 0
-    assert alice.delete("team/app", "latest").freed_bytes == size(*top.chain)
+    assert alice.delete("team/app", "latest").freed_bytes == held(top)
     truth.is_at_rest(registry)
 
 
@@ -311,7 +311,7 @@ def test_deleting_an_image_with_a_lost_layer_tells_no_bytes_that_are_not_there(
 ) -> None:
     top = image("top")
     alice.push("team/app", "latest", top)
-    (path,) = truth.files(registry)
+    (path,) = (path for path in truth.files(registry) if top.digest.encoded in path)
     spoil(registry, path, damage)
     fsck.run(registry, repair=True, digests=True)
     there = sum(truth.files(registry).values())

@@ -10,7 +10,7 @@ from pier_registry.actions.registry import Registry
 from pier_registry.metadata import leases
 from tests.registry.counting import passing, truth
 from tests.registry.counting.conftest import Place
-from tests.registry.counting.pushing import Client, Image, chain, content, image, size
+from tests.registry.counting.pushing import Client, Image, chain, content, held, image
 
 
 def promises(registry: Registry) -> list[int]:
@@ -25,7 +25,7 @@ def test_what_a_push_is_told_exists_can_be_tagged_after_its_last_tag_is_deleted(
     alice.push("team/app", "old", top)
     alice.begin("team/app", top)
     assert all(alice.told_there(one) for one in reversed(top.chain))
-    assert alice.delete("team/app", "old").freed_bytes == 0
+    assert alice.delete("team/app", "old").freed_bytes == len(top.config)
     alice.tag("team/app", "new", top)
     alice.end("team/app")
     assert alice.pulled(top) == content(top)
@@ -68,7 +68,7 @@ def test_a_question_outside_a_push_promises_nothing(registry: Registry, alice: C
     alice.push("team/app", "latest", top)
     assert alice.told_there(top)
     assert promises(registry) == []
-    assert alice.delete("team/app", "latest").freed_bytes == top.size
+    assert alice.delete("team/app", "latest").freed_bytes == held(top)
 
 
 def test_a_question_after_an_image_that_was_not_announced_promises_nothing(registry: Registry, alice: Client) -> None:
@@ -208,7 +208,7 @@ def test_a_push_that_is_repeated_after_a_failure_leaves_no_promise_behind(regist
     alice.send(top.chain[1])
     alice.push("team/app", "latest", top)
     truth.is_at_rest(registry)
-    assert alice.delete("team/app", "latest").freed_bytes == size(*top.chain)
+    assert alice.delete("team/app", "latest").freed_bytes == held(top)
 
 
 def test_a_question_asked_twice_ends_with_the_push(registry: Registry, alice: Client) -> None:
@@ -242,7 +242,7 @@ def test_a_promise_that_ran_out_holds_nothing_when_the_last_tag_goes(registry: R
     assert all(alice.told_there(one) for one in top.chain)
     passing.leases(registry)
     told = alice.delete("team/app", "latest")
-    assert (told.freed_bytes, told.pending_bytes) == (size(*top.chain), 0)
+    assert (told.freed_bytes, told.pending_bytes) == (held(top), 0)
     truth.is_at_rest(registry)
 
 

@@ -9,7 +9,7 @@ from pier_registry.actions.registry import Registry
 from tests.registry.counting import truth
 from tests.registry.counting.conftest import Place
 from tests.registry.counting.planting import plant
-from tests.registry.counting.pushing import Client, chain, content, image, size
+from tests.registry.counting.pushing import Client, chain, content, held, image, size
 
 
 @pytest.mark.parametrize("place", ["sqlite", "mariadb", "mysql"], indirect=True)
@@ -28,9 +28,9 @@ def test_a_retag_frees_what_only_the_old_image_held(registry: Registry, alice: C
     old, new = chain("old 1", "old 2", base=base), image("new", base)
     alice.push("team/app", "latest", old)
     told = alice.push("team/app", "latest", new)
-    assert (told.freed_bytes, told.pending_bytes) == (size(old, *old.chain[:2]), 0)
+    assert (told.freed_bytes, told.pending_bytes) == (size(*old.chain[:2]) + len(old.config), 0)
     assert set(told.images) == {one.id for one in old.chain[:2]}
-    assert truth.count(registry, "layer") == 3
+    assert truth.count(registry, "layer") == 3 + 1  # with the config
 
 
 def test_a_retag_to_the_same_image_changes_nothing(registry: Registry, alice: Client) -> None:
@@ -64,7 +64,7 @@ def test_a_retag_to_an_image_with_the_same_layer_keeps_the_file(registry: Regist
     old, new = image("old", layer="same"), image("new", layer="same")
     alice.push("team/app", "latest", old)
     told = alice.push("team/app", "latest", new)
-    assert (told.images, told.layers, told.freed_bytes) == ((old.id,), (), 0)
+    assert (told.images, told.freed_bytes) == ((old.id,), len(old.config))
     assert alice.pulled(new) == content(new)
     truth.is_at_rest(registry)
 
@@ -130,7 +130,7 @@ def test_a_full_chain_is_taken_and_one_more_image_is_refused(registry: Registry,
     alice.delete("team/parent", "latest")
     with pytest.raises(errors.LimitExceeded, match="PIER_MAX_CHAIN"):
         alice.send_json(image("one more", top))
-    assert alice.delete("team/app", "deep").freed_bytes == size(*top.chain)
+    assert alice.delete("team/app", "deep").freed_bytes == held(top)
     truth.is_at_rest(registry)
 
 

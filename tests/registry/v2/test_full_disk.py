@@ -30,23 +30,27 @@ def mounted(*arguments: str | Path) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", arguments[-1]], check=True)
 
 
-@pytest.fixture(params=places.DATABASES)
-def small(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
+@pytest.fixture(scope="module", params=places.DATABASES)
+def small(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A registry on a volume of 96 MiB; the database lies there too if it is SQLite."""
-    data = tmp_path / "data"
+    folder = tmp_path_factory.mktemp("pier")
+    data = folder / "data"
     data.mkdir()
     with (
         mounted("-t", "tmpfs", "-o", f"size={VOLUME},mode=0700", "tmpfs", data),
-        places.own(request, tmp_path, request.param, min_free="2M") as running,
+        places.own(request, folder, request.param, min_free="2M") as running,
     ):
         yield running
 
 
 @pytest.fixture
-def repository(small: Running) -> Iterator[Repository]:
-    """Refusals are looked at one by one: here they may be the registry's fault."""
+def repository(small: Running, name: str) -> Iterator[Repository]:
+    """Its room is given back. Refusals are looked at one by one: here they may be the registry's fault."""
     with small.client() as client:
-        yield Repository(client, "full/app")
+        made = Repository(client, name)
+        yield made
+        for tag in made.tags():
+            made.delete(tag)
 
 
 def full(answer: httpx.Response) -> bool:

@@ -15,7 +15,9 @@ from tests.registry.v2.pushing import Repository
 
 @pytest.fixture(scope="module", params=places.DATABASES)
 def patient(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with places.own(request, tmp_path_factory.mktemp("pier"), request.param, untagged_grace="3s") as running:
+    """Three seconds. The time-out of uploads is short only because it sets how often anything is looked at."""
+    often = {"untagged_grace": "3s", "upload_timeout": "4s"}
+    with places.own(request, tmp_path_factory.mktemp("pier"), request.param, **often) as running:
         yield running
 
 

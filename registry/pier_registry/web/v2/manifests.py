@@ -28,7 +28,7 @@ def register(room: Blueprint) -> None:
 def get(name: RepositoryName, reference: Digest | TagName) -> Response:
     ask = actions.pull_manifest.ask_for_manifest if request.method == "HEAD" else actions.pull_manifest.manifest
     found = ask(registry(), caller(), name, reference, _accepted())
-    if request.if_none_match.contains(found.digest):
+    if request.if_none_match.contains_weak(found.digest):
         return empty(304, _headers(found))
     return Response(found.body, headers=_headers(found), content_type=found.media_type)
 
