@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event, make_url, text
 from sqlalchemy.engine import CursorResult
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, NoResultFound, OperationalError
 
 from pier_registry import errors
 from pier_registry.metadata.columns import MYSQL
@@ -169,6 +169,8 @@ class _Turn:
 def _translated() -> Iterator[None]:
     try:
         yield
+    except NoResultFound as vanished:  # between two statements of a look that holds no lock
+        raise _Again from vanished
     except DBAPIError as error:
         raise _meaning(error) from error
 
