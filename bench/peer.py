@@ -20,6 +20,7 @@ _HTTP: Final = (
     "tcp_nopush",
     "sendfile_max_chunk",
     "aio",
+    "output_buffers",
     "gzip",
     "keepalive_timeout",
     "keepalive_requests",
