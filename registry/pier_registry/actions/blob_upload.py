@@ -118,7 +118,8 @@ def _finish(
 def cancel(registry: Registry, caller: Caller, repository: RepositoryName, uuid: str) -> None:
     """Raises UploadUnknown. end-14."""
     caller.require("push", repository.full)
-    files.discard(registry, _known(registry, caller, repository, uuid))
+    if not files.discard(registry, _known(registry, caller, repository, uuid)):
+        raise errors.UploadUnknown
 
 
 def mount(

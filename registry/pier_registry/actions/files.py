@@ -40,9 +40,11 @@ def room_for(registry: Registry, announced: int) -> None:
         raise errors.DiskFull
 
 
-def discard(registry: Registry, upload: Upload) -> None:
-    """Forget an upload, and then remove what there is of its file."""
+def discard(registry: Registry, upload: Upload) -> bool:
+    """Forget an upload, and then remove what there is of its file; False when another request has ended it."""
     rows = forget(registry, lambda tx: uploads.discard(tx, upload))
+    if not rows:
+        return False
     places = [upload_path(upload.uuid)]
     places += [layer_path(place, upload.uuid) for place in (upload.digest, upload.expected) if place]
     try:
@@ -50,8 +52,9 @@ def discard(registry: Registry, upload: Upload) -> None:
             registry.storage.remove(place)
     except OSError as broken:
         log.warning("upload not removed", extra={"upload": upload.uuid, "error": str(broken)})
-        return
+        return True
     _settle(registry, rows)
+    return True
 
 
 @dataclass(frozen=True, slots=True)

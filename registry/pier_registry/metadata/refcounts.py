@@ -189,7 +189,7 @@ def _reap_manifests(
                 loosened.promise(layer_id, held[row_id])
             continue
         waiting |= _remove_manifest(tx, row_id)
-        waiting |= _referrers(tx, row.repository_id, row.digest)
+        waiting |= set(manifests.referrer_rows(tx, row.repository_id, row.digest))
         released.manifests.append(row.digest)
         for layer_id in layer_ids:
             loosened.lose(layer_id)
@@ -214,15 +214,7 @@ def _remove_manifest(tx: Transaction, row_id: int) -> set[int]:
 def _subject_lives(tx: Transaction, repository_id: int, subject: str | None) -> bool:
     if subject is None:
         return False
-    found = select(manifest.c.id).where(manifest.c.repository_id == repository_id, manifest.c.digest == subject)
-    return tx.run(found.limit(1)).first() is not None
-
-
-def _referrers(tx: Transaction, repository_id: int, subject: str) -> set[int]:
-    found = select(manifest.c.id).where(
-        manifest.c.repository_id == repository_id, manifest.c.subject_digest == subject, manifest.c.cnt == 0
-    )
-    return set(tx.run(found).scalars())
+    return manifests.find(tx, repository_id, subject, lock=True) is not None  # it may be about to go
 
 
 def _reap_images(tx: Transaction, candidates: Collection[int], released: Released, loosened: _Loosened) -> None:

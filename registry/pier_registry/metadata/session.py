@@ -1,8 +1,9 @@
 """Transactions: one door to the database, with retry, the database's clock and the differences between engines.
 
 SQLite: WAL, synchronous FULL, writers queue on a process mutex and a file lock and begin IMMEDIATE, so none of
-them ever meets "database is locked". MariaDB and MySQL: READ COMMITTED, UTC, short lock waits. A write is a
-function of a Transaction and nothing else, so it can be run again as a whole when the database asks for it.
+them ever meets "database is locked". MariaDB and MySQL: READ COMMITTED for writes, one snapshot for reads, UTC, short
+lock waits. A write is a function of a Transaction and nothing else, so it can be run again as a whole when the
+database asks for it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event, make_url, text
 from sqlalchemy.engine import CursorResult
-from sqlalchemy.exc import DBAPIError, NoResultFound, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from pier_registry import errors
 from pier_registry.metadata.columns import MYSQL
@@ -62,6 +63,7 @@ def inserted_id(result: CursorResult[Any]) -> int:
     return int(key[0])
 
 
+_ONE_SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")  # of the next transaction alone
 _MYSQL_CLOCK = text("SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)")
 _SQLITE_CLOCK = text("SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)")
 
@@ -82,7 +84,7 @@ class Metadata:
         self._turn = _Turn(Path(self.url.database or "pier.sqlite3")) if self.sqlite else None
 
     def read(self, work: Callable[[Transaction], Result]) -> Result:
-        """Run `work` on one snapshot (SQLite) or on committed rows; never takes a write lock.
+        """Run `work` on one snapshot, so that a tag and what it points at fit together; never takes a write lock.
 
         `work` may run more than once, as in `write`. Raises Busy, Unavailable.
         """
@@ -111,6 +113,8 @@ class Metadata:
 
     def _look(self, work: Callable[[Transaction], Result]) -> Result:
         with self._connect() as connection, connection.begin():
+            if not self.sqlite:
+                connection.execute(_ONE_SNAPSHOT)
             return work(Transaction(connection))
 
     def _once(self, work: Callable[[Transaction], Result], preview: bool) -> Result:
@@ -169,8 +173,6 @@ class _Turn:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except NoResultFound as vanished:  # between two statements of a look that holds no lock
-        raise _Again from vanished
     except DBAPIError as error:
         raise _meaning(error) from error
 

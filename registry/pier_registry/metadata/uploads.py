@@ -150,14 +150,18 @@ def touch(tx: Transaction, uuid: str) -> None:
     tx.run(update(upload).where(upload.c.uuid == uuid).values(touched=tx.now))
 
 
-def forget(tx: Transaction, uuid: str) -> None:
-    """Drop the row alone: its file became a layer, or never came to be."""
-    tx.run(delete(upload).where(upload.c.uuid == uuid))
+def forget(tx: Transaction, uuid: str) -> bool:
+    """Drop the row alone: its file became a layer, or never came to be. False when it was dropped before."""
+    return tx.run(delete(upload).where(upload.c.uuid == uuid)).rowcount > 0
 
 
 def discard(tx: Transaction, dropped: Upload) -> list[int]:
-    """Drop the row and queue every file it may have; returns the outbox rows."""
-    forget(tx, dropped.uuid)
+    """Drop the row and queue every file it may have; returns the outbox rows.
+
+    None for an upload without a row: another request has ended it, and its file may be a layer that counts.
+    """
+    if not forget(tx, dropped.uuid):
+        return []
     entries = [outbox.add(tx, upload_path(dropped.uuid), dropped.size)]
     places = {place for place in (dropped.digest, dropped.expected) if place}
     return entries + [outbox.add_layer(tx, place, dropped.uuid, 0) for place in places]
