@@ -31,7 +31,7 @@ class ImageTags(Seeded):
         refcounts.take(tx, images=[base.id] if base else [], layers=[stored.id])
         row_id = images.insert(tx, _image_id(name), parent=base, layer_id=stored.id, json=_JSON, payload=arrival.digest)
         refcounts.take(tx, images=[row_id])
-        tags.point(tx, home.id, name, known=None, image_row=row_id, manifest_row=None, agent={})
+        tags.point(tx, tags.claim(tx, home.id, name), image_row=row_id, manifest_row=None, agent={})
 
     def _many(self, tx: Transaction, names: list[TagName]) -> None:
         base, home = _base(tx), repositories.find(tx, HOME)

@@ -54,7 +54,14 @@ def gathered(bench: Bench, name: str, *, unguarded: bool = False) -> Iterator[Fi
                 opened = distribution.running(which, folder, pier, guarded=False)
                 without[which.name] = stack.enter_context(opened)
         time.sleep(_SETTLED)
-        yield Field(pier, doors, without, passwords)
+        here = Field(pier, doors, without, passwords)
+        _check_tls(bench, here)
+        yield here
+
+
+def _check_tls(bench: Bench, here: Field) -> None:
+    spoken = {bench.client.ask(door, "GET", "/v2/").tls for door in (*here.at_cost(5).values(), *here.open.values())}
+    assert len(spoken) == 1, f"all must speak the same TLS, not {spoken}"
 
 
 def per_door(variant: str, doors: Mapping[str, Door], run: Callable[[Door], float]) -> Subjects:

@@ -18,12 +18,12 @@ from bench.v2.requests import Blob
 
 _REPOSITORY: Final = "bench/small"
 _SIZE: Final = 1024
-_WARM: Final = 3
-_TURNS: Final = 5  # of a round
+_WARM: Final = 2
+_TURNS: Final = 2  # of a round
 _OPEN: Final = "no login"
 _ASKING: Final = {"Accept": requests.MANIFEST}  # distribution gives manifests to nobody else
 _VARIANTS: Final = ("cost 5", "cost 10", _OPEN)
-_TURN: Final = 48  # requests
+_TURN: Final = 200  # requests
 _BOUNDS: Final = {
     ("manifest", "cost 5"): Bound("at least", 3.0),
     ("manifest", _OPEN): Bound("at least", 1.0),
@@ -65,7 +65,7 @@ def _rows(bench: Bench, here: Field, what: str, path: str, clients: int) -> Iter
 
 
 def _measured(bench: Bench, here: Field, path: str, clients: int) -> dict[field.Subject, list[float]]:
-    """A round is several short turns of everybody, so that other work on the machine meets all alike."""
+    """A round is a few turns of everybody, so that other work on the machine meets all alike."""
 
     def seconds_each(variant: str, door: Door) -> float:
         count = _TURN if variant != "cost 10" or door.url == here.pier.url else max(2, clients)

@@ -33,7 +33,7 @@ class ManifestTags(Seeded):
         body = self._body(name)
         row_id = manifests.insert(tx, home.id, _draft(body, held))
         refcounts.take(tx, manifests=[row_id])
-        tags.point(tx, home.id, name, known=None, image_row=None, manifest_row=row_id, agent={})
+        tags.point(tx, tags.claim(tx, home.id, name), image_row=None, manifest_row=row_id, agent={})
 
     def _many(self, tx: Transaction, names: list[TagName]) -> None:
         base, home = _base(tx), repositories.find(tx, HOME)

@@ -12,6 +12,9 @@ from typing import Any, Final
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
 
+_DEEPEST: Final = 200  # levels; the same on every stack
+
+
 class Number(str):
     """A number's source text: a float would round it, and print it differently."""
 
@@ -28,20 +31,19 @@ def parse(text: bytes) -> Any:
 
 def render(value: Any) -> bytes:
     """UTF-8 without a trailing newline; a lone surrogate stays escaped. Raises ValueError for too deep a nest."""
-    try:
-        text = _text(value)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    text = _text(value, _DEEPEST)
     return _SURROGATES.sub(lambda lone: f"\\u{ord(lone[0]):04x}", text).encode()
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, deeper: int) -> str:
+    if not deeper:
+        raise ValueError("nested too deeply")
     if isinstance(value, Number):
         return str(value)
     if isinstance(value, dict):
-        return "{" + ",".join(f"{_string(key)}:{_text(value[key])}" for key in sorted(value)) + "}"
+        return "{" + ",".join(f"{_string(key)}:{_text(value[key], deeper - 1)}" for key in sorted(value)) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(map(_text, value)) + "]"
+        return "[" + ",".join(_text(each, deeper - 1) for each in value) + "]"
     return _string(value)
 
 

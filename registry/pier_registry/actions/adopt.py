@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pier_registry import errors
-from pier_registry.actions import face, manifest_body, visibility
+from pier_registry.actions import face, manifest_body, promises, visibility
 from pier_registry.actions.registry import Caller, Registry
 from pier_registry.metadata import images, layers, leases, manifests, refcounts, views
 from pier_registry.metadata.layers import Layer
 from pier_registry.metadata.manifests import Draft
 from pier_registry.metadata.session import Transaction
+from pier_registry.metadata.sessions import PushSession
 from pier_registry.metadata.views import View
 from pier_registry.names import Digest, ImageId, layer_path
 
@@ -49,6 +50,31 @@ def _content(registry: Registry, config: Layer | None) -> bytes | None:
         raise errors.ImageUnknown from None
 
 
+def promised(
+    registry: Registry, tx: Transaction, caller: Caller, image_id: ImageId, announced: list[PushSession]
+) -> View | None:
+    """The id as a face that a pusher may count on from here on, by its manifest; None when there is none."""
+    found = visibility.view(tx, caller, image_id, "push")
+    if found is not None:
+        refcounts.lock_manifests(tx, [found.manifest_id])
+        found = visibility.view(tx, caller, image_id, "push")  # again: it may have gone while the lock was awaited
+    if found is None or found.lost:
+        return None
+    promises.give(registry, tx, caller, found.manifest_id, announced, "manifest")
+    return found
+
+
+def told_as(registry: Registry, image_id: ImageId) -> tuple[View, bytes] | None:
+    """What the id stands for already, whoever may see it, with its json."""
+
+    def work(tx: Transaction) -> Seen | None:
+        found = views.of_id(tx, image_id)
+        return seen(tx, found[0]) if found else None
+
+    known = registry.metadata.read(work)
+    return (known.view, json_of(registry, known)) if known else None
+
+
 def ensure(registry: Registry, caller: Caller, repository: str, image_id: ImageId | None, *, whole: bool) -> None:
     """Make images of a face up to this id, promised to the pusher; nothing where there is no need.
 
@@ -71,7 +97,8 @@ def ensure(registry: Registry, caller: Caller, repository: str, image_id: ImageI
 
 def _to_adopt(tx: Transaction, caller: Caller, image_id: ImageId | None, whole: bool) -> list[Seen]:
     """From root to the image."""
-    if image_id is None or images.find(tx, image_id) is not None:
+    known = images.find(tx, image_id) if image_id else None
+    if image_id is None or (known and visibility.reaches(tx, caller, known, "push")):
         return []
     view = visibility.view(tx, caller, image_id, "push")
     if view is None or (view.config_row is not None and not whole):
@@ -91,9 +118,9 @@ def _adopt(tx: Transaction, known: Seen, parent: images.Image | None, json: byte
     return images.by_row(tx, row_id)
 
 
-def link(tx: Transaction, home: int, view: View) -> int:
+def link(tx: Transaction, caller: Caller, home: int, view: View) -> int:
     """The manifest's row in this repository, old or new: the same bytes hold the same blobs here too."""
-    source = _image_manifest(tx, view)
+    source = _image_manifest(tx, caller, view)
     known = manifests.find(tx, home, source.digest)
     if known is not None:
         return known.id
@@ -120,9 +147,10 @@ def link(tx: Transaction, home: int, view: View) -> int:
     return row_id
 
 
-def _image_manifest(tx: Transaction, view: View) -> manifests.Manifest:
-    """An index has the face of one of its children, which has it too."""
-    found = [manifests.by_row(tx, each.manifest_id) for each in views.of_id(tx, view.image_id)]
+def _image_manifest(tx: Transaction, caller: Caller, view: View) -> manifests.Manifest:
+    """One that the caller may see: others may say more of the same layers. An index' child has its face, too."""
+    seen = visibility.seen_views(tx, caller, view.image_id, "push")
+    found = [manifests.by_row(tx, each.manifest_id) for each in seen]
     whole = [each for each in found if each and each.media_type in manifest_body.IMAGES]
     if not whole:
         raise errors.ImageUnknown

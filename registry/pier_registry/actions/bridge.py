@@ -45,13 +45,16 @@ class Stale(Exception):
 def prepare(registry: Registry, caller: Caller, repository: RepositoryName, image_id: ImageId) -> Prepared | None:
     """None for an image that v2 clients cannot have: a layer is no tar, damaged or gone. Raises DiskFull, Denied."""
     chain, jsons = registry.metadata.read(lambda tx: _chain(tx, caller, image_id))
-    parts: list[Part] = []
-    for link, json in zip(reversed(chain), reversed(jsons), strict=True):
-        part = _part(registry, caller, repository, link, json)
-        if part is None:
-            return None
-        parts.append(part)
-    if not parts:
+    served: dict[Digest, _Served | None] = {}
+    for link in chain:
+        if link.digest not in served:
+            served[link.digest] = _served(registry, caller, repository, link)
+    parts = [
+        Part(json, found.digest, found.size, found.media_type, found.diff_id)
+        for link, json in zip(reversed(chain), reversed(jsons), strict=True)
+        if (found := served[link.digest]) is not None
+    ]
+    if not parts or len(parts) < len(chain):
         return None
     try:
         made = synthesise(parts)
@@ -101,7 +104,10 @@ def _seen(chain: Sequence[Image]) -> tuple[tuple[int, Digest], ...]:
 
 
 def _chain(tx: Transaction, caller: Caller, image_id: ImageId) -> tuple[list[Image], list[bytes]]:
-    """From top to root; empty when the tag's own transaction will refuse it."""
+    """From top to root; empty when the tag's own transaction will refuse it, or take the manifest of a face."""
+    whole = visibility.view(tx, caller, image_id, "push")
+    if whole is not None and whole.config_row is not None:
+        return [], []
     top = images.find(tx, image_id)
     if top is None or not visibility.reaches(tx, caller, top, "push"):
         return [], []
@@ -109,7 +115,17 @@ def _chain(tx: Transaction, caller: Caller, image_id: ImageId) -> tuple[list[Ima
     return chain, [images.json_of(tx, link.id) for link in chain]
 
 
-def _part(registry: Registry, caller: Caller, repository: RepositoryName, link: Image, json: bytes) -> Part | None:
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A layer as v2 clients will get it."""
+
+    digest: Digest
+    size: int
+    media_type: str
+    diff_id: str
+
+
+def _served(registry: Registry, caller: Caller, repository: RepositoryName, link: Image) -> _Served | None:
     try:
         with registry.storage.open(layer_path(link.digest, link.generation)) as file:
             diff_id = link.uncompressed or _look(registry, link, file)
@@ -118,8 +134,8 @@ def _part(registry: Registry, caller: Caller, repository: RepositoryName, link: 
             kind = inside.form(file)
             if kind == "other":
                 digest, size = _repacked(registry, caller, repository, file)
-                return Part(json, digest, size, GZIP, diff_id)
-            return Part(json, link.digest, link.size, GZIP if kind == "gzip" else TAR, diff_id)
+                return _Served(digest, size, GZIP, diff_id)
+            return _Served(link.digest, link.size, GZIP if kind == "gzip" else TAR, diff_id)
     except FileNotFoundError:
         return None
 

@@ -6,7 +6,7 @@ Images on one base share its ids, so old clients fetch it once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ _CONFIGS: Final = frozenset({CONFIG, "application/vnd.oci.image.config.v1+json"}
 _OCI_LAYER: Final = "application/vnd.oci.image.layer.v1.tar"
 # What an engine of 2015 can unpack: no zstd, nothing foreign.
 _LAYERS: Final = frozenset({GZIP, TAR, _OCI_LAYER, f"{_OCI_LAYER}+gzip"})
-_NEW: Final = ("rootfs", "history", "os.version", "os.features")
+_UNTOLD: Final = ("id", "parent", "rootfs", "history", "os.version", "os.features")
 _ATTESTATION: Final = "vnd.docker.reference.type"
 
 
@@ -27,17 +27,23 @@ def layers(manifest: bytes) -> list[Digest]:
     """The layers of an image manifest, root first, repeated ones too; none for what has no v1 face."""
     data = canonical.parse(manifest)
     listed = data.get("layers") or []
-    if data["config"].get("mediaType") not in _CONFIGS or not 0 < len(listed) <= LONGEST:
+    if not _is_one_of(data["config"], _CONFIGS) or not 0 < len(listed) <= LONGEST:
         return []
-    if any(each.get("mediaType") not in _LAYERS for each in listed):
+    if not all(_is_one_of(each, _LAYERS) for each in listed):
         return []
     return [Digest.parse(each["digest"]) for each in listed]
 
 
+def _is_one_of(descriptor: Mapping[str, Any], media_types: Collection[str]) -> bool:
+    told = descriptor.get("mediaType")
+    return isinstance(told, str) and told in media_types
+
+
 def fits(config: bytes, count: int) -> bool:
-    """Whether this is the config of an image with so many layers."""
+    """Whether this is the config of an image with so many layers, and one that can be told anew."""
     try:
         data = canonical.parse(config)
+        canonical.render(data)
     except ValueError:
         return False
     rootfs = data.get("rootfs") if isinstance(data, dict) else None
@@ -68,17 +74,20 @@ def json_of(name: ImageId, parent: ImageId | None, config: bytes | None) -> byte
 
 
 def _told(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in config.items() if key not in _NEW and not key.startswith("moby.buildkit.")}
+    return {key: value for key, value in config.items() if key not in _UNTOLD and not key.startswith("moby.buildkit.")}
 
 
 def for_old_clients(index: bytes) -> Sequence[str]:
     """Digests of an index's manifests for linux/amd64, the plainest variant first, then those of no platform."""
-    listed = [
-        each for each in canonical.parse(index)["manifests"] if _ATTESTATION not in (each.get("annotations") or {})
-    ]
+    listed = [each for each in canonical.parse(index)["manifests"] if not _is_attestation(each)]
     fitting = [each for each in listed if _is_amd64(each.get("platform"))]
     unsaid = [each for each in listed if not each.get("platform")]
     return [each["digest"] for each in [*sorted(fitting, key=_variant), *unsaid]]
+
+
+def _is_attestation(descriptor: Mapping[str, Any]) -> bool:
+    annotations = descriptor.get("annotations")
+    return isinstance(annotations, dict) and _ATTESTATION in annotations
 
 
 def _is_amd64(platform: object) -> bool:

@@ -42,7 +42,7 @@ def image_json(registry: Registry, caller: Caller, image_id: ImageId, body: byte
         if known and not known.lost and visibility.reaches(tx, caller, known, "push"):
             promises.give(registry, tx, caller, known.id, promises.announcing(tx, caller, image_id))
             return True
-        if known is None and visibility.view(tx, caller, image_id, "push"):
+        if adopt.promised(registry, tx, caller, image_id, promises.announcing(tx, caller, image_id)):
             return True
         new = uploads.pending(tx, caller.pusher, image_id) is None
         if new and uploads.count_pending(tx, caller.user) >= registry.settings.max_sessions:
@@ -100,8 +100,11 @@ def _published(
     """Files that are not needed; None when another client of this user confirmed this very upload first."""
     assert upload.digest is not None  # noqa: S101  _confirmed returns received uploads only
     try:
+        bound = adopt.told_as(registry, known.image_id)
+        if bound and (bound[0].digest != upload.digest or bound[1] != known.json):
+            raise errors.ImageTaken
         registry.storage.publish(upload.uuid, upload.digest)
-        return registry.metadata.write(lambda tx: _complete(registry, tx, caller, known, upload))
+        return registry.metadata.write(lambda tx: _complete(registry, tx, caller, known, upload, bound is not None))
     except FileNotFoundError:
         return None
     except errors.ImageTaken:
@@ -174,10 +177,8 @@ def _overtaken(tx: Transaction, caller: Caller, image_id: ImageId) -> PendingIma
     Old clients give up at a refusal here, so the layer is taken once more, and its checksum joins the image.
     """
     known = images.find(tx, image_id)
-    if known is None and visibility.view(tx, caller, image_id, "push"):
-        raise errors.ImageExists
     if known is None or not visibility.reaches(tx, caller, known, "push"):
-        raise errors.ImageUnknown
+        raise errors.ImageExists if visibility.view(tx, caller, image_id, "push") else errors.ImageUnknown
     if not any(push.born <= known.created for push in promises.announcing(tx, caller, image_id)):
         raise errors.ImageExists
     parent = None if known.parent_id is None else images.by_row(tx, known.parent_id).image_id
@@ -204,9 +205,7 @@ def _confirmed(tx: Transaction, caller: Caller, image_id: ImageId, claimed: str)
         known = images.find(tx, image_id)
         if known and visibility.reaches(tx, caller, known, "push"):
             raise errors.ChecksumSet
-        if known is None and visibility.view(tx, caller, image_id, "push"):
-            raise errors.ImageExists
-        raise errors.ImageUnknown
+        raise errors.ImageExists if visibility.view(tx, caller, image_id, "push") else errors.ImageUnknown
     received = [upload for upload in uploads.of_pending(tx, waiting.id) if upload.digest]
     if not received:
         raise errors.ImageJsonInvalid("the image has no layer yet: PUT its layer before the checksum")
@@ -217,9 +216,12 @@ def _confirmed(tx: Transaction, caller: Caller, image_id: ImageId, claimed: str)
 
 
 def _complete(
-    registry: Registry, tx: Transaction, caller: Caller, waiting: PendingImage, upload: Upload
+    registry: Registry, tx: Transaction, caller: Caller, waiting: PendingImage, upload: Upload, same_as_face: bool
 ) -> list[refcounts.GoneLayer] | None:
-    """The image's row and its holders, or the promise of an equal one; returns a file that is not needed."""
+    """The image's row and its holders, or the promise of an equal one; returns a file that is not needed.
+
+    `same_as_face`: the id was seen to stand for these very bytes among those that came over v2.
+    """
     _alive(registry, tx, caller)
     uploads.by_row(tx, waiting.id)
     mine = next((one for one in uploads.of_pending(tx, waiting.id, lock=True) if one.uuid == upload.uuid), None)
@@ -228,7 +230,7 @@ def _complete(
     arrival = Arrival(mine.digest, mine.size, mine.uuid, mine.uncompressed)
     known = images.find(tx, waiting.image_id, lock=True)
     if known is None:
-        if views.of_id(tx, waiting.image_id):  # an id that binds other content: a face of what came over v2
+        if not same_as_face and views.of_id(tx, waiting.image_id):
             raise errors.ImageTaken
         row_id, kept = _new_image(registry, tx, caller, waiting, mine, arrival)
     else:

@@ -59,7 +59,8 @@ def describe(body: bytes, content_type: str, most: int) -> Description:
 
 def is_manifest(descriptor: Mapping[str, Any]) -> bool:
     """An old buildkit cache lists plain blobs in an index; only what calls itself a manifest is one."""
-    return descriptor.get("mediaType", OCI_MANIFEST) in IMAGES | INDEXES
+    told = descriptor.get("mediaType", OCI_MANIFEST)
+    return isinstance(told, str) and told in IMAGES | INDEXES
 
 
 def _object(body: bytes) -> dict[str, Any]:

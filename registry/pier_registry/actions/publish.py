@@ -15,6 +15,7 @@ from pier_registry.metadata import events, images, leases, manifests, refcounts,
 from pier_registry.metadata.refcounts import Released
 from pier_registry.metadata.session import Transaction
 from pier_registry.metadata.tags import Tag
+from pier_registry.metadata.views import View
 from pier_registry.names import ImageId, RepositoryName, TagName
 
 _TRIES: Final = 4
@@ -74,26 +75,19 @@ def _set(registry: Registry, caller: Caller, wish: _Wish) -> Released:
 
 def _point(registry: Registry, tx: Transaction, caller: Caller, wish: _Wish, prepared: Prepared | None) -> Released:
     home = repositories.find_or_create(tx, wish.repository)
-    known = tags.find(tx, home.id, wish.name, lock=True)
+    known = tags.claim(tx, home.id, wish.name)
     target = _target(tx, caller, home.id, wish, known, prepared)
-    old_image, old_manifest = (known.image_row, known.manifest_row) if known else (None, None)
-    leaving_image = old_image if old_image != target.image_row else None
-    leaving_manifest = old_manifest if old_manifest != target.manifest_row else None
+    leaving_image = known.image_row if known.image_row != target.image_row else None
+    leaving_manifest = known.manifest_row if known.manifest_row != target.manifest_row else None
     refcounts.take(
         tx,
-        manifests=_given(target.manifest_row if target.manifest_row != old_manifest else None),
-        images=_given(target.image_row if target.image_row != old_image else None),
+        manifests=_given(target.manifest_row if target.manifest_row != known.manifest_row else None),
+        images=_given(target.image_row if target.image_row != known.image_row else None),
     )
-    tags.point(
-        tx,
-        home.id,
-        wish.name,
-        known=known,
-        image_row=target.image_row,
-        manifest_row=target.manifest_row,
-        agent=wish.agent,
-    )
+    tags.point(tx, known, image_row=target.image_row, manifest_row=target.manifest_row, agent=wish.agent)
     grace.give(registry, tx, wish.repository, _given(leaving_manifest))
+    if target.manifest_row is not None:
+        grace.end(tx, wish.repository, target.manifest_row)
     released = refcounts.release(tx, manifests=_given(leaving_manifest), images=_given(leaving_image))
     released.join(_consume(tx, caller, wish.repository, target, prepared))
     leases.renew(tx, wish.repository.full, caller.pusher, life=registry.lease)
@@ -105,15 +99,14 @@ def _given(row_id: int | None) -> list[int]:
     return [] if row_id is None else [row_id]
 
 
-def _target(
-    tx: Transaction, caller: Caller, home: int, wish: _Wish, known: Tag | None, prepared: Prepared | None
-) -> _Target:
+def _target(tx: Transaction, caller: Caller, home: int, wish: _Wish, known: Tag, prepared: Prepared | None) -> _Target:
     """Lock manifests, then images, then layers, old and new together; then see that all of it is there."""
-    old_manifests = _given(known.manifest_row if known else None)
+    old_manifests = _given(known.manifest_row)
     made = manifests.find(tx, home, prepared.made.digest) if prepared else None
     refcounts.lock_manifests(tx, [*old_manifests, *_given(made.id if made else None)])
-    if images.find(tx, wish.image_id) is None:
-        return _face(tx, caller, home, wish)
+    whole = visibility.view(tx, caller, wish.image_id, "push")
+    if whole is not None and whole.config_row is not None:
+        return _face(tx, caller, home, whole)
     chain = _usable_chain(tx, caller, wish.image_id, known)
     below = manifests.layers_of(tx, manifests.tree(tx, old_manifests))
     refcounts.lock_layers(tx, [*below, *bridge.lock(tx, prepared), *(link.layer_id for link in chain)])
@@ -121,21 +114,20 @@ def _target(
     return _Target(chain[0].id, manifest_row, [link.id for link in chain], [])
 
 
-def _face(tx: Transaction, caller: Caller, home: int, wish: _Wish) -> _Target:
-    """An image that was pushed over v2: its manifest is what the tag holds."""
-    view = visibility.view(tx, caller, wish.image_id, "push")
-    if view is None or view.config_row is None:
-        raise errors.ImageUnknown
-    sources = [each.manifest_id for each in views.of_id(tx, wish.image_id)]
-    return _Target(None, adopt.link(tx, home, view), [], sources)
+def _face(tx: Transaction, caller: Caller, home: int, whole: View) -> _Target:
+    """An image that was pushed over v2: its manifest is what the tag holds, even if its parts are images by now."""
+    sources = [each.manifest_id for each in views.of_id(tx, whole.image_id)]
+    known = images.find(tx, whole.image_id)
+    chain = [link.id for link in images.chain(tx, [known.id])] if known else []
+    return _Target(None, adopt.link(tx, caller, home, whole), chain, sources)
 
 
-def _usable_chain(tx: Transaction, caller: Caller, image_id: ImageId, known: Tag | None) -> list[images.Image]:
+def _usable_chain(tx: Transaction, caller: Caller, image_id: ImageId, known: Tag) -> list[images.Image]:
     """The image's ancestry, locked together with that of the tag's old image, all of it there and complete."""
     top = images.find(tx, image_id)
     if top is None:
         raise errors.ImageUnknown
-    old = _given(known.image_row if known else None)
+    old = _given(known.image_row)
     refcounts.lock_images(tx, [top.id, *old])
     locked = images.find(tx, image_id)
     if locked is None or not visibility.reaches(tx, caller, locked, "push"):

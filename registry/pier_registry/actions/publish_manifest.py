@@ -21,6 +21,7 @@ from pier_registry.metadata.layers import Layer
 from pier_registry.metadata.manifests import Draft, Manifest
 from pier_registry.metadata.refcounts import Released
 from pier_registry.metadata.session import Transaction
+from pier_registry.metadata.tags import Tag
 from pier_registry.names import Digest, RepositoryName, TagName
 
 
@@ -86,8 +87,8 @@ class _Publishing:
 
     def run(self) -> Released:
         tx, home = self.tx, self._home
-        old = {name: tags.find(tx, home, name, lock=True) for name in sorted(self.pushed.tags)}
-        held, children = self._lock(old.values())
+        old = [tags.claim(tx, home, name) for name in sorted(self.pushed.tags)]
+        held, children = self._lock(old)
         row = manifests.find(tx, home, self.digest)
         if row and row.media_type != self.description.media_type:
             raise errors.ManifestInvalid(f"the repository has this manifest as {row.media_type}: push it as that")
@@ -98,7 +99,7 @@ class _Publishing:
             self._promise(row_id)
         released.join(self._take_back(row_id, held, children, tagged=bool(old)))
         leases.renew(tx, self.repository.full, self.caller.pusher, life=self.registry.lease)
-        reference = ", ".join(sorted(old)) or str(self.digest)
+        reference = ", ".join(tag.name for tag in old) or str(self.digest)
         events.add(
             tx,
             self.caller.user,
@@ -113,12 +114,11 @@ class _Publishing:
     def _home(self) -> int:
         return repositories.find_or_create(self.tx, self.repository).id
 
-    def _lock(self, old: Collection[tags.Tag | None]) -> tuple[dict[str, Layer], dict[str, Manifest]]:
+    def _lock(self, old: Collection[Tag]) -> tuple[dict[str, Layer], dict[str, Manifest]]:
         """Lock old and new together in the one order, then see that all that is named is there."""
         tx, home = self.tx, self._home
-        known = [tag for tag in old if tag]
-        old_manifests = [tag.manifest_row for tag in known if tag.manifest_row is not None]
-        old_images = [tag.image_row for tag in known if tag.image_row is not None]
+        old_manifests = [tag.manifest_row for tag in old if tag.manifest_row is not None]
+        old_images = [tag.image_row for tag in old if tag.image_row is not None]
         named = [self.digest, *self.description.manifests]
         new = [found.id for found in manifests.among(tx, home, named).values()]
         refcounts.lock_manifests(tx, [*new, *old_manifests])
@@ -174,23 +174,20 @@ class _Publishing:
         )
         return manifests.insert(self.tx, self._home, draft)
 
-    def _point(self, row_id: int, old: dict[TagName, tags.Tag | None]) -> Released:
+    def _point(self, row_id: int, old: Collection[Tag]) -> Released:
         """A tag that points here already keeps its v1 face; any other takes the new, then lets go of the old."""
         tx = self.tx
-        manifest_rows: list[int] = []
-        image_rows: list[int] = []
-        for name, known in old.items():
-            same = known is not None and known.manifest_row == row_id
-            if not same:
-                refcounts.take(tx, manifests=[row_id])
-            image_row = known.image_row if known and same else None
-            tags.point(tx, self._home, name, known=known, image_row=image_row, manifest_row=row_id, agent={})
-            if known and not same:
-                manifest_rows += [] if known.manifest_row is None else [known.manifest_row]
-                image_rows += [] if known.image_row is None else [known.image_row]
+        leaving = [tag for tag in old if tag.manifest_row != row_id]
+        for tag in old:
+            image_row = None if tag in leaving else tag.image_row
+            tags.point(tx, tag, image_row=image_row, manifest_row=row_id, agent={})
+        for _ in leaving:
+            refcounts.take(tx, manifests=[row_id])
+        manifest_rows = [tag.manifest_row for tag in leaving if tag.manifest_row is not None]
         grace.give(self.registry, tx, self.repository, manifest_rows)
         if old:
             grace.end(tx, self.repository, row_id)
+        image_rows = [tag.image_row for tag in leaving if tag.image_row is not None]
         return refcounts.release(tx, manifests=manifest_rows, images=image_rows)
 
     def _promise(self, row_id: int) -> None:

@@ -8,7 +8,7 @@ from pier_registry import errors
 from pier_registry.actions import adopt, promises, visibility
 from pier_registry.actions.adopt import Seen
 from pier_registry.actions.registry import Caller, Registry
-from pier_registry.metadata import images, refcounts, uploads, views
+from pier_registry.metadata import images, uploads, views
 from pier_registry.metadata.images import Image
 from pier_registry.metadata.session import Transaction
 from pier_registry.metadata.sessions import PushSession
@@ -73,24 +73,12 @@ def _promised(
     registry: Registry, tx: Transaction, caller: Caller, image_id: ImageId, announced: list[PushSession]
 ) -> ImageJson | Seen:
     known = images.find(tx, image_id, lock=True)
-    if known is None:
-        return _promised_view(registry, tx, caller, image_id, announced)
-    if known.lost or not visibility.reaches(tx, caller, known, "push"):
+    if known is not None and not known.lost and visibility.reaches(tx, caller, known, "push"):
+        promises.give(registry, tx, caller, known.id, announced)
+        return _json(tx, known)
+    found = adopt.promised(registry, tx, caller, image_id, announced)
+    if found is None:
         raise _absent(tx, caller, image_id)
-    promises.give(registry, tx, caller, known.id, announced)
-    return _json(tx, known)
-
-
-def _promised_view(
-    registry: Registry, tx: Transaction, caller: Caller, image_id: ImageId, announced: list[PushSession]
-) -> Seen:
-    found = visibility.view(tx, caller, image_id, "push")
-    if found is not None:
-        refcounts.lock_manifests(tx, [found.manifest_id])
-        found = visibility.view(tx, caller, image_id, "push")  # again: it may have gone while the lock was awaited
-    if found is None or found.lost:
-        raise _absent(tx, caller, image_id)
-    promises.give(registry, tx, caller, found.manifest_id, announced, "manifest")
     return adopt.seen(tx, found)
 
 

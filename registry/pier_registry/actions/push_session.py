@@ -43,6 +43,7 @@ def end(registry: Registry, caller: Caller, repository: RepositoryName) -> None:
         if not sessions.end(tx, caller.pusher, repository.full):
             return Released()
         left = leases.lock_all(tx, "image", repository.full, caller.pusher)
+        left += leases.lock_all(tx, "manifest", repository.full, caller.pusher)  # of images that came over v2
         # Asked under the lock: a push that begins meanwhile is seen, or gets its promises after this.
         if sessions.some(tx, caller.pusher, repository.full):
             return Released()

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pier_registry import errors
-from pier_registry.actions import publish
-from pier_registry.actions.registry import Registry, local_admin
-from pier_registry.metadata import tags
+from pier_registry.actions import bridge, files
+from pier_registry.actions.bridge import Prepared
+from pier_registry.actions.registry import Caller, Registry, local_admin
+from pier_registry.metadata import images, leases, manifests, refcounts, repositories, tags
+from pier_registry.metadata.refcounts import Released
+from pier_registry.metadata.session import Transaction
 from pier_registry.metadata.tags import Tag
 from pier_registry.names import RepositoryName
 
@@ -24,26 +26,58 @@ class Report:
 
 
 def run(registry: Registry, progress: Callable[[], object] = lambda: None) -> Report:
-    """Each tag in a transaction of its own, as if it were set again; safe while serving, and to be run again."""
+    """Each tag in a transaction of its own; safe while serving, and to be run again."""
     report = Report()
     last = 0
     while batch := registry.metadata.read(lambda tx, after=last: tags.without_manifest(tx, after, _PAGE)):  # type: ignore[misc]
         for known in batch:
             if _synthesised(registry, known):
                 report.made += 1
-            else:
+            elif registry.metadata.read(lambda tx, row=known.id: _still_without(tx, row)):  # type: ignore[misc]
                 report.left.append(f"{known.repository}:{known.name}")
             progress()
         last = batch[-1].id
     return report
 
 
+def _still_without(tx: Transaction, row_id: int) -> bool:
+    """Deleted or moved meanwhile, a tag needs nothing any more."""
+    known = tags.by_row(tx, row_id)
+    return known is not None and known.image_row is not None and known.manifest_row is None
+
+
 def _synthesised(registry: Registry, known: Tag) -> bool:
     assert known.image_id is not None  # noqa: S101  asked for tags of v1 images
-    name = RepositoryName.parse(known.repository)
-    try:
-        publish.tag(registry, local_admin(), name, known.name, known.image_id, known.agent)
-    except (errors.ImageUnknown, errors.Busy):
+    caller, repository = local_admin(), RepositoryName.parse(known.repository)
+    prepared = bridge.prepare(registry, caller, repository, known.image_id)
+    if prepared is None:
         return False
-    found = registry.metadata.read(lambda tx: tags.by_row(tx, known.id))
-    return found is not None and found.manifest_row is not None
+    promised = registry.metadata.read(lambda tx: bridge.lock(tx, prepared))
+    try:
+        return registry.metadata.write(lambda tx: _add(tx, repository, known, prepared))
+    except bridge.Stale:
+        return False
+    finally:
+        released = registry.metadata.write(lambda tx: _end_promises(tx, caller, repository, promised))
+        files.drop(registry, released.layers)
+
+
+def _add(tx: Transaction, repository: RepositoryName, seen: Tag, prepared: Prepared) -> bool:
+    """Give the tag its manifest, if it still points where it did; nothing else of it changes."""
+    home = repositories.find(tx, repository, share=True)
+    known = tags.find(tx, home.id, seen.name, lock=True) if home else None
+    if home is None or known is None or known.image_row != seen.image_row or known.manifest_row is not None:
+        return False
+    made = manifests.find(tx, home.id, prepared.made.digest)
+    refcounts.lock_manifests(tx, [made.id] if made else [])
+    refcounts.lock_images(tx, [known.image_row] if known.image_row is not None else [])
+    refcounts.lock_layers(tx, bridge.lock(tx, prepared))
+    chain = images.chain(tx, [known.image_row] if known.image_row is not None else [])
+    row_id = bridge.put(tx, home.id, prepared, chain)
+    refcounts.take(tx, manifests=[row_id])
+    tags.add_manifest(tx, known, row_id)
+    return True
+
+
+def _end_promises(tx: Transaction, caller: Caller, repository: RepositoryName, layer_rows: list[int]) -> Released:
+    return refcounts.reap_freed(tx, leases.take_back(tx, "layer", layer_rows, repository.full, caller.pusher))

@@ -6,7 +6,7 @@ some repository that holds it, or to the user who was promised it.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from pier_registry.actions.registry import Caller, Verb
 from pier_registry.metadata import images, leases, manifests, repositories, views
@@ -26,10 +26,14 @@ def reaches(tx: Transaction, caller: Caller, image: images.Image, verb: Verb) ->
 
 def view(tx: Transaction, caller: Caller, image_id: ImageId, verb: Verb) -> View | None:
     """The id as the face of a manifest that the caller reaches as in `reaches`."""
+    return next(seen_views(tx, caller, image_id, verb), None)
+
+
+def seen_views(tx: Transaction, caller: Caller, image_id: ImageId, verb: Verb) -> Iterator[View]:
+    """All of them."""
     for each in views.of_id(tx, image_id):
         if caller.may(verb, each.repository) or leases.leased_to(tx, "manifest", each.manifest_id, caller.user):
-            return each
-    return None
+            yield each
 
 
 def shows_blob(tx: Transaction, caller: Caller, repository: RepositoryName, layer_row: int) -> bool:

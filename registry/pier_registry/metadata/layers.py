@@ -38,9 +38,11 @@ class Arrival:
 
 
 def find(tx: Transaction, digest: Digest, *, lock: bool = False) -> Layer | None:
-    statement = select(layer).where(layer.c.digest == str(digest))
-    row = tx.run(statement.with_for_update() if lock else statement).one_or_none()
-    return None if row is None else _layer(row)
+    """Locked by its id: whoever locks by the digest's index too can wait for somebody who waits for them."""
+    row = tx.run(select(layer).where(layer.c.digest == str(digest))).one_or_none()
+    if row is None or not lock:
+        return None if row is None else _layer(row)
+    return by_row(tx, row.id, lock=True)
 
 
 def by_row(tx: Transaction, row_id: int, *, lock: bool = False) -> Layer | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, Select, delete, select, update
+from sqlalchemy.dialects import mysql
 
 from pier_registry.metadata.schema import image, manifest, repository, tag
 from pier_registry.metadata.session import Transaction
@@ -71,27 +72,34 @@ def by_row(tx: Transaction, row_id: int) -> Tag | None:
     return None if row is None else _tag(row)
 
 
+def claim(tx: Transaction, repository_id: int, name: TagName) -> Tag:
+    """The tag, locked; made when there is none, pointing nowhere yet, so that two who set it follow each other."""
+    values = {"repository_id": repository_id, "name": name, "updated": tx.now}
+    if tx.mysql:
+        tx.run(mysql.insert(tag).values(values).on_duplicate_key_update(name=name))
+    elif find(tx, repository_id, name) is None:
+        tx.run(tag.insert().values(values))
+    claimed = find(tx, repository_id, name, lock=True)
+    assert claimed is not None  # noqa: S101  locked in this transaction
+    return claimed
+
+
 def point(
-    tx: Transaction,
-    repository_id: int,
-    name: TagName,
-    *,
-    known: Tag | None,
-    image_row: int | None,
-    manifest_row: int | None,
-    agent: Mapping[str, str],
+    tx: Transaction, claimed: Tag, *, image_row: int | None, manifest_row: int | None, agent: Mapping[str, str]
 ) -> None:
-    """Write where the tag points; the caller has taken the new references and releases those of `known`."""
+    """Write where the tag points; the caller has taken the new references and releases those of `claimed`."""
     values = {
         "image_id": image_row,
         "manifest_id": manifest_row,
         "agent": json.dumps(dict(agent), sort_keys=True),
         "updated": tx.now,
     }
-    if known is None:
-        tx.run(tag.insert().values(repository_id=repository_id, name=name, **values))
-    else:
-        tx.run(update(tag).where(tag.c.id == known.id).values(values))
+    tx.run(update(tag).where(tag.c.id == claimed.id).values(values))
+
+
+def add_manifest(tx: Transaction, known: Tag, manifest_row: int) -> None:
+    """The v2 side of a v1 tag; when it was pushed, and by what, stays as it is."""
+    tx.run(update(tag).where(tag.c.id == known.id).values(manifest_id=manifest_row))
 
 
 def remove(tx: Transaction, tag_id: int) -> None:

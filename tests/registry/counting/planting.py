@@ -28,7 +28,7 @@ def plant(registry: Registry, name: str, tops: Mapping[str, Image]) -> None:
         for tag, top in tops.items():
             row = _planted(tx, top, files)
             refcounts.take(tx, images=[row.id])
-            tags.point(tx, home.id, TagName(tag), known=None, image_row=row.id, manifest_row=None, agent={})
+            tags.point(tx, tags.claim(tx, home.id, TagName(tag)), image_row=row.id, manifest_row=None, agent={})
 
     registry.metadata.write(work)
 

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
 
-from pier_registry import actions
+from pier_registry import actions, canonical
 from pier_registry.actions.browse import TaggedImage
 from pier_registry.web import paging
 from pier_registry.web.context import caller, registry
@@ -61,7 +60,7 @@ def _full(one: TaggedImage) -> str:
 
 def _line(one: TaggedImage) -> dict[str, Any]:
     """`created`, `arch` and `os` of the tagged image itself; `Size` of its whole chain in bytes, as stored."""
-    told = json.loads(one.json)
+    told = canonical.parse(one.json)
     return {
         "tag": _full(one),
         "id": one.tag.image_id,
