@@ -118,17 +118,19 @@ def _adopt(tx: Transaction, known: Seen, parent: images.Image | None, json: byte
     return images.by_row(tx, row_id)
 
 
-def link(tx: Transaction, caller: Caller, home: int, view: View) -> int:
-    """The manifest's row in this repository, old or new: the same bytes hold the same blobs here too."""
+def link(tx: Transaction, caller: Caller, home: int, view: View) -> int | None:
+    """The manifest's row in this repository, old or new: the same bytes hold the same blobs here too.
+
+    None when it went while its lock was awaited.
+    """
     source = _image_manifest(tx, caller, view)
-    known = manifests.find(tx, home, source.digest)
+    if source is None:
+        return None
+    known = manifests.find(tx, home, source.digest, lock=True)
     if known is not None:
         return known.id
-    refcounts.lock_manifests(tx, [source.id])
     held = manifests.layers_of(tx, [source.id])
     refcounts.lock_layers(tx, held)
-    if manifests.by_row(tx, source.id) is None:
-        raise errors.ImageUnknown
     refcounts.take(tx, layers=held)
     draft = Draft(
         digest=Digest.parse(source.digest),
@@ -147,11 +149,9 @@ def link(tx: Transaction, caller: Caller, home: int, view: View) -> int:
     return row_id
 
 
-def _image_manifest(tx: Transaction, caller: Caller, view: View) -> manifests.Manifest:
-    """One that the caller may see: others may say more of the same layers. An index' child has its face, too."""
-    seen = visibility.seen_views(tx, caller, view.image_id, "push")
-    found = [manifests.by_row(tx, each.manifest_id) for each in seen]
-    whole = [each for each in found if each and each.media_type in manifest_body.IMAGES]
-    if not whole:
-        raise errors.ImageUnknown
-    return whole[0]
+def _image_manifest(tx: Transaction, caller: Caller, view: View) -> manifests.Manifest | None:
+    """One that the caller may see, locked: others may say more of the same layers. An index' child has it, too."""
+    rows = [each.manifest_id for each in visibility.seen_views(tx, caller, view.image_id, "push")]
+    refcounts.lock_manifests(tx, rows)
+    found = [manifests.by_row(tx, row_id) for row_id in rows]
+    return next((each for each in found if each and each.media_type in manifest_body.IMAGES), None)

@@ -74,7 +74,7 @@ def put(tx: Transaction, home: int, prepared: Prepared, chain: Sequence[Image]) 
     held = {name: layer for name, layer in layers.among(tx, prepared.blobs).items() if not layer.lost}
     if prepared.seen != _seen(chain) or len(held) < len(prepared.blobs):
         raise Stale
-    known = manifests.find(tx, home, prepared.made.digest)
+    known = manifests.find(tx, home, prepared.made.digest, lock=True)
     if known is not None:
         return known.id
     rows = _rows(prepared, held)
@@ -104,10 +104,7 @@ def _seen(chain: Sequence[Image]) -> tuple[tuple[int, Digest], ...]:
 
 
 def _chain(tx: Transaction, caller: Caller, image_id: ImageId) -> tuple[list[Image], list[bytes]]:
-    """From top to root; empty when the tag's own transaction will refuse it, or take the manifest of a face."""
-    whole = visibility.view(tx, caller, image_id, "push")
-    if whole is not None and whole.config_row is not None:
-        return [], []
+    """From top to root; empty when the tag's own transaction will refuse it."""
     top = images.find(tx, image_id)
     if top is None or not visibility.reaches(tx, caller, top, "push"):
         return [], []

@@ -18,7 +18,7 @@ from pier_registry.metadata.tags import Tag
 from pier_registry.metadata.views import View
 from pier_registry.names import ImageId, RepositoryName, TagName
 
-_TRIES: Final = 4
+_TRIES: Final = 8
 
 
 def tag(
@@ -50,6 +50,14 @@ class _Wish:
 
 
 @dataclass(frozen=True, slots=True)
+class _Planned:
+    """What was seen before the transaction: a manifest that can be made, or that the image has one already."""
+
+    prepared: Prepared | None
+    face: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Target:
     """What the tag will hold, locked: an image with its chain, of v2 origin perhaps, and a manifest.
 
@@ -65,18 +73,26 @@ class _Target:
 def _set(registry: Registry, caller: Caller, wish: _Wish) -> Released:
     for _ in range(_TRIES):
         adopt.ensure(registry, caller, wish.repository.full, wish.image_id, whole=False)
-        prepared = bridge.prepare(registry, caller, wish.repository, wish.image_id)
+        face = registry.metadata.read(lambda tx: _whole(tx, caller, wish)) is not None
+        prepared = None if face else bridge.prepare(registry, caller, wish.repository, wish.image_id)
+        planned = _Planned(prepared, face)
         try:
-            return registry.metadata.write(lambda tx, made=prepared: _point(registry, tx, caller, wish, made))  # type: ignore[misc]
+            return registry.metadata.write(lambda tx, plan=planned: _point(registry, tx, caller, wish, plan))  # type: ignore[misc]
         except bridge.Stale:
             continue
     raise errors.Busy("the image changes while its tag is set: try again")
 
 
-def _point(registry: Registry, tx: Transaction, caller: Caller, wish: _Wish, prepared: Prepared | None) -> Released:
+def _whole(tx: Transaction, caller: Caller, wish: _Wish) -> View | None:
+    """The image as one that was pushed over v2, whose manifest says more than its parts could."""
+    view = visibility.view(tx, caller, wish.image_id, "push")
+    return view if view is not None and view.config_row is not None else None
+
+
+def _point(registry: Registry, tx: Transaction, caller: Caller, wish: _Wish, plan: _Planned) -> Released:
     home = repositories.find_or_create(tx, wish.repository)
     known = tags.claim(tx, home.id, wish.name)
-    target = _target(tx, caller, home.id, wish, known, prepared)
+    target = _target(tx, caller, home.id, wish, known, plan)
     leaving_image = known.image_row if known.image_row != target.image_row else None
     leaving_manifest = known.manifest_row if known.manifest_row != target.manifest_row else None
     refcounts.take(
@@ -89,7 +105,7 @@ def _point(registry: Registry, tx: Transaction, caller: Caller, wish: _Wish, pre
     if target.manifest_row is not None:
         grace.end(tx, wish.repository, target.manifest_row)
     released = refcounts.release(tx, manifests=_given(leaving_manifest), images=_given(leaving_image))
-    released.join(_consume(tx, caller, wish.repository, target, prepared))
+    released.join(_consume(tx, caller, wish.repository, target, plan.prepared))
     leases.renew(tx, wish.repository.full, caller.pusher, life=registry.lease)
     events.add(tx, caller.user, "tag", repository=wish.repository.full, reference=wish.name, freed=released.size)
     return released
@@ -99,14 +115,20 @@ def _given(row_id: int | None) -> list[int]:
     return [] if row_id is None else [row_id]
 
 
-def _target(tx: Transaction, caller: Caller, home: int, wish: _Wish, known: Tag, prepared: Prepared | None) -> _Target:
-    """Lock manifests, then images, then layers, old and new together; then see that all of it is there."""
+def _target(tx: Transaction, caller: Caller, home: int, wish: _Wish, known: Tag, plan: _Planned) -> _Target:
+    """Lock manifests, then images, then layers, old and new together; then see that all of it is there.
+
+    Raises Stale for a face that has gone since there was one.
+    """
+    prepared = plan.prepared
     old_manifests = _given(known.manifest_row)
     made = manifests.find(tx, home, prepared.made.digest) if prepared else None
     refcounts.lock_manifests(tx, [*old_manifests, *_given(made.id if made else None)])
-    whole = visibility.view(tx, caller, wish.image_id, "push")
-    if whole is not None and whole.config_row is not None:
+    whole = _whole(tx, caller, wish)
+    if whole is not None:
         return _face(tx, caller, home, whole)
+    if plan.face:
+        raise bridge.Stale
     chain = _usable_chain(tx, caller, wish.image_id, known)
     below = manifests.layers_of(tx, manifests.tree(tx, old_manifests))
     refcounts.lock_layers(tx, [*below, *bridge.lock(tx, prepared), *(link.layer_id for link in chain)])
@@ -119,7 +141,10 @@ def _face(tx: Transaction, caller: Caller, home: int, whole: View) -> _Target:
     sources = [each.manifest_id for each in views.of_id(tx, whole.image_id)]
     known = images.find(tx, whole.image_id)
     chain = [link.id for link in images.chain(tx, [known.id])] if known else []
-    return _Target(None, adopt.link(tx, caller, home, whole), chain, sources)
+    manifest_row = adopt.link(tx, caller, home, whole)
+    if manifest_row is None:
+        raise bridge.Stale
+    return _Target(None, manifest_row, chain, sources)
 
 
 def _usable_chain(tx: Transaction, caller: Caller, image_id: ImageId, known: Tag) -> list[images.Image]:

@@ -89,7 +89,7 @@ class _Publishing:
         tx, home = self.tx, self._home
         old = [tags.claim(tx, home, name) for name in sorted(self.pushed.tags)]
         held, children = self._lock(old)
-        row = manifests.find(tx, home, self.digest)
+        row = manifests.find(tx, home, self.digest, lock=True)
         if row and row.media_type != self.description.media_type:
             raise errors.ManifestInvalid(f"the repository has this manifest as {row.media_type}: push it as that")
         row_id = row.id if row else self._insert(held, children)
