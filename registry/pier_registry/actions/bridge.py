@@ -8,21 +8,28 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from pier_registry.actions import blob_upload, manifest_body, visibility
+from pier_registry import errors
+from pier_registry.actions import blob_upload, files, manifest_body, visibility
 from pier_registry.actions.blob_upload import Piece
 from pier_registry.actions.registry import Caller, Registry
 from pier_registry.actions.synthesis import CONFIG, GZIP, TAR, Part, Synthesis, synthesise
-from pier_registry.metadata import images, layers, manifests, refcounts
+from pier_registry.metadata import images, layers, leases, manifests, refcounts
 from pier_registry.metadata.images import Image
 from pier_registry.metadata.layers import Layer
 from pier_registry.metadata.manifests import Draft
+from pier_registry.metadata.refcounts import Released
 from pier_registry.metadata.session import Transaction
 from pier_registry.names import Digest, ImageId, RepositoryName, layer_path
 from pier_registry.storage import inside
+from pier_registry.storage.base import Readable
+
+log = logging.getLogger("pier.bridge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +49,58 @@ class Stale(Exception):
     """The chain, or a blob, is not what was seen: prepare again."""
 
 
-def prepare(registry: Registry, caller: Caller, repository: RepositoryName, image_id: ImageId) -> Prepared | None:
-    """None for an image that v2 clients cannot have: a layer is no tar, damaged or gone. Raises DiskFull, Denied."""
+@contextmanager
+def prepared(
+    registry: Registry, caller: Caller, repository: RepositoryName, image_id: ImageId
+) -> Iterator[Prepared | None]:
+    """What is stored for it stays until the end of the block, by which a tag must hold it.
+
+    None for an image that v2 clients cannot have: a layer is no tar, damaged or gone. Raises DiskFull, Denied.
+    """
+    keep = _Keep(registry, caller, repository)
+    try:
+        yield _prepare(keep, image_id)
+    finally:
+        keep.end()
+
+
+@dataclass(frozen=True, slots=True)
+class _Keep:
+    """Blobs of the registry's own making, each under a promise to the pusher whose tag will hold it."""
+
+    registry: Registry
+    caller: Caller
+    repository: RepositoryName
+    kept: set[Digest] = field(default_factory=set)
+
+    def add(self, digest: Digest, content: Readable, size: int) -> None:
+        blob_upload.keep(self.registry, self.caller, self.repository, digest, Piece(content, size, None))
+        self.kept.add(digest)
+
+    def end(self) -> None:
+        if not self.kept:
+            return
+        try:
+            released = self.registry.metadata.write(self._end)
+        except errors.Unavailable as trouble:
+            # The tag is set or not, and the client is told so; promises run out by themselves.
+            log.warning("promises not ended", extra={"error": str(trouble)})
+            return
+        files.drop(self.registry, released.layers)
+
+    def _end(self, tx: Transaction) -> Released:
+        rows = [layer.id for layer in layers.among(tx, self.kept).values()]
+        freed = leases.take_back(tx, "layer", rows, self.repository.full, self.caller.pusher)
+        return refcounts.reap_freed(tx, freed)
+
+
+def _prepare(keep: _Keep, image_id: ImageId) -> Prepared | None:
+    registry, caller = keep.registry, keep.caller
     chain, jsons = registry.metadata.read(lambda tx: _chain(tx, caller, image_id))
     served: dict[Digest, _Served | None] = {}
     for link in chain:
         if link.digest not in served:
-            served[link.digest] = _served(registry, caller, repository, link)
+            served[link.digest] = _served(keep, link)
     parts = [
         Part(json, found.digest, found.size, found.media_type, found.diff_id)
         for link, json in zip(reversed(chain), reversed(jsons), strict=True)
@@ -60,7 +112,7 @@ def prepare(registry: Registry, caller: Caller, repository: RepositoryName, imag
         made = synthesise(parts)
     except ValueError:
         return None
-    _keep(registry, caller, repository, made.config_digest, made.config)
+    keep.add(made.config_digest, io.BytesIO(made.config), len(made.config))
     return Prepared(made, tuple(part.digest for part in parts), _seen(chain))
 
 
@@ -122,7 +174,8 @@ class _Served:
     diff_id: str
 
 
-def _served(registry: Registry, caller: Caller, repository: RepositoryName, link: Image) -> _Served | None:
+def _served(keep: _Keep, link: Image) -> _Served | None:
+    registry = keep.registry
     try:
         with registry.storage.open(layer_path(link.digest, link.generation)) as file:
             diff_id = link.uncompressed or _look(registry, link, file)
@@ -130,7 +183,7 @@ def _served(registry: Registry, caller: Caller, repository: RepositoryName, link
                 return None
             kind = inside.form(file)
             if kind == "other":
-                digest, size = _repacked(registry, caller, repository, file)
+                digest, size = _repacked(keep, file)
                 return _Served(digest, size, GZIP, diff_id)
             return _Served(link.digest, link.size, GZIP if kind == "gzip" else TAR, diff_id)
     except FileNotFoundError:
@@ -146,7 +199,7 @@ def _look(registry: Registry, link: Image, file: BinaryIO) -> str | None:
     return str(found)
 
 
-def _repacked(registry: Registry, caller: Caller, repository: RepositoryName, file: BinaryIO) -> tuple[Digest, int]:
+def _repacked(keep: _Keep, file: BinaryIO) -> tuple[Digest, int]:
     """The layer packed with gzip, stored beside itself."""
     running, size = hashlib.sha256(), 0
     source = inside.gzipped(file)
@@ -154,9 +207,5 @@ def _repacked(registry: Registry, caller: Caller, repository: RepositoryName, fi
         running.update(piece)
         size += len(piece)
     digest = Digest.sha256(running.hexdigest())
-    blob_upload.keep(registry, caller, repository, digest, Piece(inside.gzipped(file), size, None))
+    keep.add(digest, inside.gzipped(file), size)
     return digest, size
-
-
-def _keep(registry: Registry, caller: Caller, repository: RepositoryName, digest: Digest, content: bytes) -> None:
-    blob_upload.keep(registry, caller, repository, digest, Piece(io.BytesIO(content), len(content), None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -72,15 +73,18 @@ class _Target:
 
 def _set(registry: Registry, caller: Caller, wish: _Wish) -> Released:
     for _ in range(_TRIES):
-        adopt.ensure(registry, caller, wish.repository.full, wish.image_id, whole=False)
-        face = registry.metadata.read(lambda tx: _whole(tx, caller, wish)) is not None
-        prepared = None if face else bridge.prepare(registry, caller, wish.repository, wish.image_id)
-        planned = _Planned(prepared, face)
-        try:
-            return registry.metadata.write(lambda tx, plan=planned: _point(registry, tx, caller, wish, plan))  # type: ignore[misc]
-        except bridge.Stale:
-            continue
+        with suppress(bridge.Stale):
+            return _try(registry, caller, wish)
     raise errors.Busy("the image changes while its tag is set: try again")
+
+
+def _try(registry: Registry, caller: Caller, wish: _Wish) -> Released:
+    adopt.ensure(registry, caller, wish.repository.full, wish.image_id, whole=False)
+    face = registry.metadata.read(lambda tx: _whole(tx, caller, wish)) is not None
+    preparing = nullcontext() if face else bridge.prepared(registry, caller, wish.repository, wish.image_id)
+    with preparing as prepared:
+        plan = _Planned(prepared, face)
+        return registry.metadata.write(lambda tx: _point(registry, tx, caller, wish, plan))
 
 
 def _whole(tx: Transaction, caller: Caller, wish: _Wish) -> View | None:
@@ -105,7 +109,7 @@ def _point(registry: Registry, tx: Transaction, caller: Caller, wish: _Wish, pla
     if target.manifest_row is not None:
         grace.end(tx, wish.repository, target.manifest_row)
     released = refcounts.release(tx, manifests=_given(leaving_manifest), images=_given(leaving_image))
-    released.join(_consume(tx, caller, wish.repository, target, plan.prepared))
+    released.join(_consume(tx, caller, wish.repository, target))
     leases.renew(tx, wish.repository.full, caller.pusher, life=registry.lease)
     events.add(tx, caller.user, "tag", repository=wish.repository.full, reference=wish.name, freed=released.size)
     return released
@@ -163,14 +167,10 @@ def _usable_chain(tx: Transaction, caller: Caller, image_id: ImageId, known: Tag
     return chain
 
 
-def _consume(
-    tx: Transaction, caller: Caller, repository: RepositoryName, target: _Target, prepared: Prepared | None
-) -> Released:
+def _consume(tx: Transaction, caller: Caller, repository: RepositoryName, target: _Target) -> Released:
     """Take back one promise from everything that the tag now holds."""
     freed: list[leases.Freed] = []
     for promised_in in (repository.full, ""):
         freed += leases.take_back(tx, "image", target.chain, promised_in, caller.pusher)
     freed += leases.take_back(tx, "manifest", target.sources, repository.full, caller.pusher)
-    if prepared is not None:
-        freed += leases.take_back(tx, "layer", bridge.lock(tx, prepared), repository.full, caller.pusher)
     return refcounts.reap_freed(tx, freed)

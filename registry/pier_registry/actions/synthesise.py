@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pier_registry.actions import bridge, files
+from pier_registry.actions import bridge
 from pier_registry.actions.bridge import Prepared
-from pier_registry.actions.registry import Caller, Registry, local_admin
-from pier_registry.metadata import images, leases, manifests, refcounts, repositories, tags
-from pier_registry.metadata.refcounts import Released
+from pier_registry.actions.registry import Registry, local_admin
+from pier_registry.metadata import images, manifests, refcounts, repositories, tags
 from pier_registry.metadata.session import Transaction
 from pier_registry.metadata.tags import Tag
 from pier_registry.names import RepositoryName
@@ -49,17 +48,11 @@ def _still_without(tx: Transaction, row_id: int) -> bool:
 def _synthesised(registry: Registry, known: Tag) -> bool:
     assert known.image_id is not None  # noqa: S101  asked for tags of v1 images
     caller, repository = local_admin(), RepositoryName.parse(known.repository)
-    prepared = bridge.prepare(registry, caller, repository, known.image_id)
-    if prepared is None:
-        return False
-    promised = registry.metadata.read(lambda tx: bridge.lock(tx, prepared))
     try:
-        return registry.metadata.write(lambda tx: _add(tx, repository, known, prepared))
+        with bridge.prepared(registry, caller, repository, known.image_id) as prepared:
+            return prepared is not None and registry.metadata.write(lambda tx: _add(tx, repository, known, prepared))
     except bridge.Stale:
         return False
-    finally:
-        released = registry.metadata.write(lambda tx: _end_promises(tx, caller, repository, promised))
-        files.drop(registry, released.layers)
 
 
 def _add(tx: Transaction, repository: RepositoryName, seen: Tag, prepared: Prepared) -> bool:
@@ -77,7 +70,3 @@ def _add(tx: Transaction, repository: RepositoryName, seen: Tag, prepared: Prepa
     refcounts.take(tx, manifests=[row_id])
     tags.add_manifest(tx, known, row_id)
     return True
-
-
-def _end_promises(tx: Transaction, caller: Caller, repository: RepositoryName, layer_rows: list[int]) -> Released:
-    return refcounts.reap_freed(tx, leases.take_back(tx, "layer", layer_rows, repository.full, caller.pusher))

@@ -97,7 +97,7 @@ def _of(found: list[Row], repository: str, pusher: str) -> list[Row]:
 
 def holds(registry: Registry) -> None:
     """The invariants of any moment between two steps."""
-    assert problems(registry) == []
+    assert (wrong := problems(registry)) == [], wrong
 
 
 def is_at_rest(registry: Registry) -> None:
@@ -110,7 +110,7 @@ def is_at_rest(registry: Registry) -> None:
     wrong += [f"stray upload: {path}" for path in files(registry, "uploads")]
     if files(registry) != _stored(found):
         wrong.append(f"files and rows differ: {sorted(set(files(registry)) ^ set(_stored(found)))}")
-    assert wrong == []
+    assert wrong == [], wrong
 
 
 def problems(registry: Registry) -> list[str]:
