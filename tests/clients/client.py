@@ -21,6 +21,11 @@ class Client:
     address: str
 
     @property
+    def quiet_within(self) -> float:
+        """Seconds after a push in which its promises may still be there."""
+        return 12 if self.program.looks else 0
+
+    @property
     def lines(self) -> manual.Steps:
         return manual.steps(self.program.name)
 

@@ -23,7 +23,7 @@ class Program:
 
     `prepare` makes what the manual's lines push, `forget` removes every local copy. `digest` prints the digest of what
     was pulled; without it the pull's own lines do. `again` pushes to `{other}` what `{ref}` holds; without it the
-    manual's lines do.
+    manual's lines do. One that `looks` at a tag when it has nothing to push says nothing after that.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Program:
     again: str = ""
     distrust: str = "unset SSL_CERT_FILE"
     mounts: bool = True
+    looks: bool = False
     tag: str = "1"
 
 
@@ -46,7 +47,7 @@ DOCKER: Final = Program(
     distrust="rm -r /etc/docker/certs.d",
 )
 DOCKER_26: Final = replace(DOCKER, id="docker-26")
-DOCKER_26_CONTAINERD: Final = replace(DOCKER, id="docker-26-containerd")
+DOCKER_26_CONTAINERD: Final = replace(DOCKER, id="docker-26-containerd", looks=True)
 PODMAN: Final = Program(
     name="podman",
     id="podman",
@@ -79,6 +80,7 @@ CTR: Final = Program(
     digest="ctr images ls name=={ref} | grep -o 'sha256:[0-9a-f]*'",
     again="ctr images pull $login {ref}; ctr images tag {ref} {other}; ctr images push $login {other}",
     distrust="rm -r /etc/containerd/certs.d",
+    looks=True,
 )
 CRANE: Final = Program(
     name="crane",

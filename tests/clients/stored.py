@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,6 +34,14 @@ def space(registry: Running) -> Space:
     layers = registry.data / "layers"
     files = frozenset(path.relative_to(layers).as_posix() for path in layers.rglob("*") if path.is_file())
     return Space(usage["bytes"], files, usage["leases"])
+
+
+def promises(registry: Running, *, expected: int, within: float) -> int:
+    """How many there are, as soon as that is what is expected, or at the end of the seconds."""
+    deadline = time.monotonic() + within
+    while (found := space(registry).leases) != expected and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return found
 
 
 def digest(registry: Running, repository: str, tag: str = "1") -> str:

@@ -136,6 +136,8 @@ def mount(
         if known is None or known.lost or not _mountable(tx, caller, repository, source, known.id):
             return False
         promises.give_blob(registry, tx, caller, repository, known.id)
+        if source is not None and source.full != repository.full:
+            promises.end_asked(tx, caller, source, known.id)
         return True
 
     return registry.metadata.write(work)

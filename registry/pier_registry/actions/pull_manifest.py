@@ -58,8 +58,12 @@ def ask_for_manifest(
     accepted: Collection[str] = (),
 ) -> Document:
     """As `manifest`; one named by its digest is promised to somebody who may push here."""
-    if not isinstance(reference, Digest) or not _pushes(registry, caller, repository):
+    if not _pushes(registry, caller, repository):
         return manifest(registry, caller, repository, reference, accepted)
+    if not isinstance(reference, Digest):
+        document = manifest(registry, caller, repository, reference, accepted)
+        promises.may_be_done(registry, caller, repository, document.digest)
+        return document
 
     def work(tx: Transaction) -> Document:
         home = repositories.find(tx, repository, share=True)

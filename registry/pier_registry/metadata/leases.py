@@ -35,6 +35,15 @@ class Freed:
     object_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """A row of a lease, and what it keeps."""
+
+    id: int
+    kind: Kind
+    object_id: int
+
+
 def grant(
     tx: Transaction,
     kind: Kind,
@@ -154,6 +163,20 @@ def renew(tx: Transaction, repository: str, pusher: Pusher, *, life: int) -> Non
         )
         .values(until=tx.now + life)
     )
+
+
+def of_pusher(tx: Transaction, repository: str, pusher: Pusher) -> list[Promised]:
+    """What this pusher is promised in a repository."""
+    mine = and_(lease.c.pusher == pusher.key, lease.c.repository == repository, lease.c.until > tx.now)
+    return [
+        Promised(row.id, row.kind, row.object_id)
+        for row in tx.run(select(lease.c.id, lease.c.kind, lease.c.object_id).where(mine))
+    ]
+
+
+def shorten(tx: Transaction, ids: Collection[int], *, life: int) -> None:
+    """Let these promises end soon, unless their pusher goes on, see `renew`."""
+    tx.run(update(lease).where(lease.c.id.in_(sorted(ids)), lease.c.until > tx.now + life).values(until=tx.now + life))
 
 
 def leased_to(tx: Transaction, kind: Kind, object_id: int, user: str, repository: str | None = None) -> bool:

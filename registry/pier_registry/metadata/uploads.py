@@ -189,6 +189,12 @@ def count(tx: Transaction, user: str) -> int:
     return int(tx.run(select(func.count()).where(upload.c.user == user)).scalar_one())
 
 
+def sends_to(tx: Transaction, user: str, repository: str) -> bool:
+    """Whether the user has an open upload of a blob to this repository."""
+    mine = select(upload.c.id).where(upload.c.user == user, upload.c.repository == repository)
+    return tx.run(mine.limit(1)).first() is not None
+
+
 def count_pending(tx: Transaction, user: str) -> int:
     return int(tx.run(select(func.count()).where(pending_image.c.user == user)).scalar_one())
 

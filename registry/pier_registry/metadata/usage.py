@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import ColumnElement, Table, func, select
 
 from pier_registry.metadata import events, outbox
 from pier_registry.metadata.schema import image, layer, lease, manifest, repository, tag, upload
@@ -29,8 +29,8 @@ class Usage:
 
 
 def total(tx: Transaction) -> Usage:
-    def count(table: Table) -> int:
-        return int(tx.run(select(func.count()).select_from(table)).scalar_one())
+    def count(table: Table, *which: ColumnElement[bool]) -> int:
+        return int(tx.run(select(func.count()).select_from(table).where(*which)).scalar_one())
 
     stored = int(tx.run(select(func.coalesce(func.sum(layer.c.size), 0))).scalar_one())
     files, waiting = outbox.waiting(tx)
@@ -44,6 +44,6 @@ def total(tx: Transaction) -> Usage:
         freed_bytes=events.freed_bytes(tx),
         pending_bytes=waiting,
         pending_files=files,
-        leases=count(lease),
+        leases=count(lease, lease.c.until > tx.now),
         uploads=count(upload),
     )
