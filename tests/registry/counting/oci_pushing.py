@@ -21,6 +21,7 @@ from tests.registry.v2 import documents
 
 DOCKER: Final = "docker/20.10.24"
 CONTAINERD: Final = "containerd/1.7.12"
+SKOPEO: Final = "skopeo/1.9.3"
 
 
 def digest(data: bytes) -> Digest:
@@ -89,6 +90,10 @@ class Client:
         except errors.ManifestUnknown:
             return False
         return True
+
+    def looks_at(self, name: str, tag: str) -> str:
+        """By HEAD of the tag; returns the digest of its manifest."""
+        return pull_manifest.ask_for_manifest(self.registry, self.caller, repository(name), TagName(tag)).digest
 
     def puts(self, name: str, document: Document, *tags: str) -> Receipt:
         """Under these tags; without any, by its digest."""
