@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import signal
 import sys
 from collections.abc import Callable
@@ -48,8 +49,9 @@ def behind_nginx(settings: Settings) -> dict[str, Any]:
     """
     configuration.check_socket(settings)
     return _options(settings) | {
-        "bind": f"unix:{settings.socket.absolute()}",
+        "bind": [f"unix:{path.absolute()}" for path in (settings.socket, *settings.worker_sockets)],
         "umask": 0o007,
+        "pre_fork": _number,
         "limit_request_line": 0,
         "limit_request_fields": 16384,
         "limit_request_field_size": 16384,
@@ -74,7 +76,7 @@ def alone(settings: Settings) -> dict[str, Any]:
 def _options(settings: Settings) -> dict[str, Any]:
     shared_memory = "/dev/shm"  # noqa: S108  gunicorn makes its own private file there
     return {
-        "worker_class": "gthread",
+        "worker_class": "pier_registry.lingering.Worker",
         "workers": settings.workers,
         "threads": settings.threads,
         "timeout": _SILENCE,
@@ -90,8 +92,17 @@ def _options(settings: Settings) -> dict[str, Any]:
     }
 
 
+def _number(arbiter: Any, worker: Any) -> None:
+    """The lowest number that no living worker has: who takes the place of a dead one serves its socket."""
+    taken = {known.number for known in arbiter.WORKERS.values()}
+    worker.number = next(number for number in itertools.count() if number not in taken)
+
+
 def _inherit(arbiter: Any, worker: Any) -> None:
     worker.inherited_signals = arbiter.SIG_QUEUE
+    shared, *own = worker.sockets
+    if own:
+        worker.sockets = [shared, *own[worker.number : worker.number + 1]]
 
 
 def _obey(worker: Any) -> None:

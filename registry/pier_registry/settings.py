@@ -195,7 +195,13 @@ class Settings:
 
     @property
     def socket(self) -> Path:
+        """Of all workers together."""
         return self.run / "registry.sock"
+
+    @property
+    def worker_sockets(self) -> list[Path]:
+        """One of each worker, so that connections that are kept fall to all workers alike."""
+        return [self.run / f"registry-{number}.sock" for number in range(self.workers)]
 
     @property
     def url(self) -> str:

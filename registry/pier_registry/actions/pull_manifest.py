@@ -6,26 +6,17 @@ A question by HEAD of somebody who may push is a promise: clients skip the uploa
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from pier_registry import errors
 from pier_registry.actions import face, manifest_body, promises, visibility
 from pier_registry.actions.pull import LayerFile
 from pier_registry.actions.registry import Caller, Registry
-from pier_registry.metadata import layers, manifests, repositories, tags
+from pier_registry.metadata import layers, manifests, pulls, repositories, tags
 from pier_registry.metadata.layers import Layer
 from pier_registry.metadata.manifests import Manifest
+from pier_registry.metadata.pulls import Document
 from pier_registry.metadata.session import Transaction
 from pier_registry.names import Digest, RepositoryName, TagName, layer_path
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A manifest with the exact bytes of its PUT."""
-
-    digest: str
-    media_type: str
-    body: bytes
 
 
 def manifest(
@@ -40,14 +31,12 @@ def manifest(
     Raises ManifestUnknown, Denied. OCI distribution-spec 1.1, end-3.
     """
     caller.require("pull", repository.full)
-
-    def work(tx: Transaction) -> Document:
-        found = _named(tx, repository, reference)
-        if not isinstance(reference, Digest):
-            found = _for(tx, found, accepted)
-        return _document(tx, found)
-
-    return registry.metadata.read(work)
+    found = registry.metadata.glance(lambda tx: pulls.document(tx, repository, reference))
+    if found is None:
+        raise errors.ManifestUnknown(repository.spelt, str(reference))
+    if isinstance(reference, Digest) or not _asks_for_an_image(found.media_type, accepted):
+        return found
+    return registry.metadata.read(lambda tx: _image_of(tx, repository, reference))
 
 
 def ask_for_manifest(
@@ -79,6 +68,9 @@ def ask_for_manifest(
 def blob(registry: Registry, caller: Caller, repository: RepositoryName, digest: Digest) -> LayerFile:
     """Raises LayerUnknown, Denied. OCI distribution-spec 1.1, end-2."""
     caller.require("pull", repository.full)
+    held = registry.metadata.glance(lambda tx: pulls.held_blob(tx, repository, digest))
+    if held is not None:
+        return LayerFile(layer_path(digest, held.generation), held.size, held.digest)
     return registry.metadata.read(lambda tx: _file(_shown(tx, caller, repository, digest)))
 
 
@@ -119,28 +111,24 @@ def _pushes(registry: Registry, caller: Caller, repository: RepositoryName) -> b
     return caller.may("push", repository.full) and not registry.settings.read_only
 
 
-def _named(tx: Transaction, repository: RepositoryName, reference: Digest | TagName) -> Manifest:
+def _asks_for_an_image(media_type: str, accepted: Collection[str]) -> bool:
+    """Clients that name manifest types but no index get an image out of one."""
+    reads = set(accepted)
+    return (
+        media_type in manifest_body.INDEXES and bool(manifest_body.IMAGES & reads) and not manifest_body.INDEXES & reads
+    )
+
+
+def _image_of(tx: Transaction, repository: RepositoryName, name: TagName) -> Document:
+    """The image for linux/amd64 out of a tag's index, or what else the tag is by now."""
     home = repositories.find(tx, repository)
-    found: Manifest | None = None
-    if home and isinstance(reference, Digest):
-        found = manifests.find(tx, home.id, reference)
-    elif home and not isinstance(reference, Digest):
-        known = tags.find(tx, home.id, reference)
-        found = manifests.by_row(tx, known.manifest_row) if known and known.manifest_row is not None else None
+    known = tags.find(tx, home.id, name) if home else None
+    found = manifests.by_row(tx, known.manifest_row) if known and known.manifest_row is not None else None
     if found is None:
-        raise errors.ManifestUnknown(repository.spelt, str(reference))
-    return found
-
-
-def _for(tx: Transaction, found: Manifest, accepted: Collection[str]) -> Manifest:
-    """Clients that name manifest types but no index get the image for linux/amd64 out of one."""
-    if found.media_type not in manifest_body.INDEXES or not manifest_body.IMAGES & set(accepted):
-        return found
-    if manifest_body.INDEXES & set(accepted):
-        return found
-    wanted = face.for_old_clients(manifests.body_of(tx, found.id))
+        raise errors.ManifestUnknown(repository.spelt, name)
     children = {child.digest: child for child in manifests.children(tx, found.id)}
-    return next((children[digest] for digest in wanted if digest in children), found)
+    wanted = face.for_old_clients(manifests.body_of(tx, found.id)) if children else []
+    return _document(tx, next((children[digest] for digest in wanted if digest in children), found))
 
 
 def _document(tx: Transaction, known: Manifest) -> Document:

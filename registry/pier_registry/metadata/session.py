@@ -81,6 +81,7 @@ class Metadata:
         self.current = False
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _sqlite_engine(self.url) if self.sqlite else _mysql_engine(self.url)
+        self._glancing = self.engine.execution_options(pier_glance=True)
         self._turn = _Turn(Path(self.url.database or "pier.sqlite3")) if self.sqlite else None
 
     def read(self, work: Callable[[Transaction], Result]) -> Result:
@@ -89,6 +90,15 @@ class Metadata:
         `work` may run more than once, as in `write`. Raises Busy, Unavailable.
         """
         return self._settled(lambda: self._look(work))
+
+    def glance(self, work: Callable[[Transaction], Result]) -> Result:
+        """As `read`, for a single statement, which is a snapshot by itself: nothing is begun or ended."""
+
+        def look() -> Result:
+            with self._connect(self._glancing) as connection:
+                return work(Transaction(connection))
+
+        return self._settled(look)
 
     def write(self, work: Callable[[Transaction], Result], *, preview: bool = False) -> Result:
         """Run `work` and commit; a preview is rolled back instead, and so cannot disagree with the act.
@@ -133,14 +143,15 @@ class Metadata:
         with self._turn.taken(), self._connect() as connection:
             yield connection.execution_options(pier_write=True)
 
-    def _connect(self) -> Connection:
+    def _connect(self, engine: Engine | None = None) -> Connection:
+        engine = engine or self.engine
         try:
-            return self.engine.connect()
+            return engine.connect()
         except DBAPIError as error:
             if not isinstance(_meaning(error), errors.DiskFull):
                 raise
         self.make_room()
-        return self.engine.connect()
+        return engine.connect()
 
     def close(self) -> None:
         self.engine.dispose()
@@ -239,8 +250,9 @@ def _sqlite_engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        immediate = connection.get_execution_options().get("pier_write")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        options = connection.get_execution_options()
+        if "pier_glance" not in options:
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("pier_write") else "BEGIN")
 
     return engine
 

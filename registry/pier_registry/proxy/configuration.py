@@ -164,7 +164,7 @@ def render(settings: Settings, nginx: Nginx) -> str:
         run=_plain(settings.run),
         tls=_plain(settings.tls),
         data=_plain(settings.data),
-        socket=_plain(settings.socket),
+        sockets=[_plain(path) for path in settings.worker_sockets],
         files=_open_files(),
         threads=nginx.threads,
         http2_directive=nginx.version >= (1, 25, 1),
@@ -184,7 +184,7 @@ def render(settings: Settings, nginx: Nginx) -> str:
 
 def check_socket(settings: Settings) -> None:
     """Raises Misconfigured when the socket's path is longer than the kernel takes."""
-    path = str(settings.socket.absolute())
+    path = max((str(path.absolute()) for path in settings.worker_sockets), key=len)
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
         raise Misconfigured(
             f"the socket {path} would have a path of more than {MAX_SOCKET_PATH} bytes: "

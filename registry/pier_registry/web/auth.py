@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from pier_registry import errors
@@ -147,6 +147,7 @@ def client_address(environ: Mapping[str, Any], settings: Settings) -> str:
     return peer if address is None else str(address)
 
 
+@lru_cache(maxsize=4096)
 def _address(text: str) -> Address | None:
     """`192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`; None for anything else."""
     text = text.strip()

@@ -64,7 +64,9 @@ def caller() -> User:
 
 def client() -> str:
     """The address the request comes from."""
-    return client_address(request.environ, _gate().settings)
+    if "client" not in g:
+        g.client = client_address(request.environ, _gate().settings)
+    return str(g.client)
 
 
 def may(verb: Verb, repository: str | None = None) -> bool:

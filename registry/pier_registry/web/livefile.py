@@ -59,6 +59,8 @@ class LiveFile(Generic[Content]):
         try:
             stamp: Stamp | None = _stamp(os.stat(self.path))
         except OSError:
+            if not self.trouble and self._never_was():
+                return self._content
             stamp = None
         if stamp is None or stamp != self._seen:
             with self._lock:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,13 @@ class Stub:
 def _seen(environ: dict[str, Any]) -> dict[str, Any]:
     headers = {key.removeprefix("HTTP_"): value for key, value in environ.items() if key.startswith("HTTP_")}
     scheme = environ["wsgi.url_scheme"]
-    return {"path": environ["PATH_INFO"], "raw": environ["RAW_URI"], "scheme": scheme, "headers": headers}
+    return {
+        "path": environ["PATH_INFO"],
+        "raw": environ["RAW_URI"],
+        "scheme": scheme,
+        "headers": headers,
+        "worker": os.getpid(),
+    }
 
 
 if __name__ == "__main__":

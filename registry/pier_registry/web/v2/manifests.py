@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from flask import Blueprint, Response, request
 
 from pier_registry import actions, errors
 from pier_registry.actions.publish_manifest import Published, Pushed
-from pier_registry.actions.pull_manifest import Document
+from pier_registry.metadata.pulls import Document
 from pier_registry.names import Digest, RepositoryName, TagName, parse_tag
 from pier_registry.web import bodies
 from pier_registry.web.context import caller, registry
@@ -28,7 +29,7 @@ def register(room: Blueprint) -> None:
 def get(name: RepositoryName, reference: Digest | TagName) -> Response:
     ask = actions.pull_manifest.ask_for_manifest if request.method == "HEAD" else actions.pull_manifest.manifest
     found = ask(registry(), caller(), name, reference, _accepted())
-    if request.if_none_match.contains_weak(found.digest):
+    if "If-None-Match" in request.headers and request.if_none_match.contains_weak(found.digest):
         return empty(304, _headers(found))
     return Response(found.body, headers=_headers(found), content_type=found.media_type)
 
@@ -60,10 +61,14 @@ def _named_tags() -> list[TagName]:
     return [parse_tag(each) for each in named]
 
 
-def _accepted() -> set[str]:
+def _accepted() -> frozenset[str]:
     """Media types of the Accept headers, without their parameters."""
-    told = ",".join(request.headers.getlist("Accept"))
-    return {part.partition(";")[0].strip() for part in told.split(",")}
+    return _media_types(",".join(request.headers.getlist("Accept")))
+
+
+@lru_cache(maxsize=256)
+def _media_types(told: str) -> frozenset[str]:
+    return frozenset(part.partition(";")[0].strip() for part in told.split(","))
 
 
 def _headers(found: Document) -> dict[str, str]:
