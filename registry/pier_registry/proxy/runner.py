@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
 import os
 import select
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -22,6 +24,8 @@ from pier_registry.proxy.configuration import Nginx
 from pier_registry.settings import Settings
 
 TICK = 0.4
+_PAUSE = 0.02  # seconds between two looks for lines: one wake for each would cost as much as a small answer
+_PIPE = 1 << 20  # bytes of lines that may wait; nginx would wait for more room
 
 _log = logging.getLogger("pier.proxy")
 
@@ -41,6 +45,7 @@ def run(settings: Settings) -> int:
     signals = Signals.caught()
     nginx = child.start(door.command(), stdout=subprocess.PIPE)
     assert nginx.stdout is not None  # noqa: S101  narrows the type
+    _widen(nginx.stdout)
     relay = threading.Thread(target=relay_lines, args=(nginx.stdout, sys.stdout.buffer), daemon=True)
     relay.start()
     stopped = _watch(door, nginx, signals)
@@ -162,12 +167,26 @@ def _stat(path: Path) -> tuple[int, int, int, int] | None:
     return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
 
+def _widen(pipe: IO[bytes]) -> None:
+    with contextlib.suppress(OSError, AttributeError):  # more than an ordinary user may have, or no Linux
+        fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
+
+
 def relay_lines(source: IO[bytes], target: IO[bytes]) -> None:
     """Copy lines until the source ends, each as valid UTF-8; a target that is gone must not make nginx wait."""
-    for line in source:
-        with contextlib.suppress(OSError, ValueError):
-            target.write(line.decode("utf-8", "replace").encode())
-            target.flush()
+    begun = b""
+    while block := os.read(source.fileno(), _PIPE):
+        whole, end, rest = (begun + block).rpartition(b"\n")
+        begun = rest
+        _write(target, whole + end)
+        time.sleep(_PAUSE)
+    _write(target, begun)
+
+
+def _write(target: IO[bytes], lines: bytes) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        target.write(lines.decode("utf-8", "replace").encode())
+        target.flush()
 
 
 def check_ports(settings: Settings) -> None:
