@@ -18,7 +18,8 @@ from pier_registry.settings import Settings
 from pier_registry.storage.filesystem import FileSystem
 from pier_registry.web import api, gate, health, responses, routing, tokens, v1, v2
 from pier_registry.web.auth import Authenticator
-from pier_registry.web.context import Doors
+from pier_registry.web.context import Doors, doors
+from pier_registry.web.mode import Mode
 from pier_registry.web.rights import Rights
 from pier_registry.web.throttle import Throttle
 from pier_registry.web.users import Users
@@ -82,7 +83,7 @@ def _wire(settings: Settings, direct: bool) -> tuple[Flask, Registry]:
     users = Users(settings.users_file)
     rights = Rights(settings.rights_file, settings.default_role)
     authenticator = Authenticator(users, Throttle(settings.login_failures), Verdicts(), tokens.of(settings))
-    app.extensions["pier"] = Doors(registry, rights, users, direct)
+    app.extensions["pier"] = Doors(registry, rights, users, Mode(settings), direct)
     routing.install(app)
     responses.install(app)
     gate.install(app, authenticator, rights, settings)
@@ -104,7 +105,7 @@ def _install_refusals(app: Flask, settings: Settings) -> None:
     def closed() -> None:
         if request.method not in _CHANGING or gate.is_login():
             return
-        if settings.read_only:
+        if doors().mode.read_only:
             raise errors.Unsupported("this registry is read-only now: try again later")
         if settings.v1 == "pull" and request.path.startswith("/v1/"):
             raise errors.Unsupported("this registry takes no pushes over v1 (PIER_V1 is pull)")

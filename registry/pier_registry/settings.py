@@ -55,6 +55,10 @@ def port_number(text: str) -> int:
     return int(text)
 
 
+def optional_port(text: str) -> int:
+    return 0 if text.strip() == "0" else port_number(text)
+
+
 def count(text: str) -> int:
     if not re.fullmatch(r"\d{1,9}", text.strip()) or int(text) < 1:
         raise ValueError("a whole number from 1")
@@ -117,6 +121,9 @@ class Settings:
     )
     host: str = setting("0.0.0.0", str, "Address to listen on")  # noqa: S104  a registry is for other hosts
     port: int = setting(5443, port_number, "Public https port")
+    plain_port: int = setting(
+        0, optional_port, "Port of the same in plain http, for a front door that ends TLS and nobody else; 0 for none"
+    )
     health_port: int = setting(
         9090, port_number, "Private http port: /healthz, /readyz, /metrics; listens on PIER_HEALTH_HOST"
     )
@@ -178,6 +185,10 @@ class Settings:
     @property
     def rights_file(self) -> Path:
         return self.data / "rights.yaml"
+
+    @property
+    def mode_file(self) -> Path:
+        return self.data / "mode"
 
     @property
     def token_key(self) -> Path:

@@ -47,7 +47,7 @@ def ask_for_manifest(
     accepted: Collection[str] = (),
 ) -> Document:
     """As `manifest`; one named by its digest is promised to somebody who may push here."""
-    if not _pushes(registry, caller, repository):
+    if not _pushes(caller, repository):
         return manifest(registry, caller, repository, reference, accepted)
     if not isinstance(reference, Digest):
         document = manifest(registry, caller, repository, reference, accepted)
@@ -76,7 +76,7 @@ def blob(registry: Registry, caller: Caller, repository: RepositoryName, digest:
 
 def ask_for_blob(registry: Registry, caller: Caller, repository: RepositoryName, digest: Digest) -> LayerFile:
     """As `blob`; it is promised to somebody who may push here."""
-    if not _pushes(registry, caller, repository):
+    if not _pushes(caller, repository):
         return blob(registry, caller, repository, digest)
 
     def work(tx: Transaction) -> LayerFile:
@@ -107,8 +107,8 @@ def referrers(
     return registry.metadata.read(work)
 
 
-def _pushes(registry: Registry, caller: Caller, repository: RepositoryName) -> bool:
-    return caller.may("push", repository.full) and not registry.settings.read_only
+def _pushes(caller: Caller, repository: RepositoryName) -> bool:
+    return caller.may("push", repository.full)
 
 
 def _asks_for_an_image(media_type: str, accepted: Collection[str]) -> bool:

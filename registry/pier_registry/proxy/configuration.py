@@ -170,6 +170,7 @@ def render(settings: Settings, nginx: Nginx) -> str:
         http2_directive=nginx.version >= (1, 25, 1),
         version=V1_VERSION,
         public=addresses(settings.host, settings.port),
+        plain=addresses(settings.host, settings.plain_port) if settings.plain_port else [],
         private=address(settings.health_host, settings.health_port),
         trusted_proxies=settings.trusted_proxies,
         stripped=STRIPPED,

@@ -192,6 +192,8 @@ def _write(target: IO[bytes], lines: bytes) -> None:
 def check_ports(settings: Settings) -> None:
     """Raises Misconfigured, naming the setting, when a port cannot be listened on."""
     check_port("PIER_PORT", settings.host, settings.port)
+    if settings.plain_port:
+        check_port("PIER_PLAIN_PORT", settings.host, settings.plain_port)
     check_port("PIER_HEALTH_PORT", settings.health_host, settings.health_port)
 
 

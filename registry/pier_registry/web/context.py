@@ -9,6 +9,7 @@ from flask import current_app, request
 
 from pier_registry.actions.registry import Caller, Registry
 from pier_registry.web import gate
+from pier_registry.web.mode import Mode
 from pier_registry.web.rights import Rights
 from pier_registry.web.users import Users
 
@@ -20,6 +21,7 @@ class Doors:
     registry: Registry
     rights: Rights
     users: Users
+    mode: Mode
     direct: bool
 
 
@@ -33,11 +35,11 @@ def registry() -> Registry:
 
 def caller() -> Caller:
     user = gate.caller()
-    rights = doors().rights
+    rights, read_only = doors().rights, doors().mode.read_only
     return Caller(
         user=user.name,
         address=gate.client(),
         agent=request.headers.get("User-Agent", ""),
-        may=lambda verb, repository: rights.may(user, verb, repository),
+        may=lambda verb, repository: (verb != "push" or not read_only) and rights.may(user, verb, repository),
         everywhere=lambda verb: rights.everywhere(user, verb),
     )

@@ -97,7 +97,7 @@ class _Sums(Collector):
         families: list[GaugeMetricFamily | CounterMetricFamily | InfoMetricFamily] = [
             GaugeMetricFamily(f"pier_{name}", text, value=usage[name]) for name, text in _HELP.items()
         ]
-        rights, users = doors().rights, doors().users
+        rights, users, mode = doors().rights, doors().users, doors().mode
         return [
             *families,
             GaugeMetricFamily("pier_layers_bytes", "Bytes stored in layers", value=usage["bytes"]),
@@ -108,5 +108,8 @@ class _Sums(Collector):
             ),
             GaugeMetricFamily("pier_users_stale", "1: the users file cannot be read", value=int(users.stale)),
             GaugeMetricFamily("pier_rights_stale", "1: the rights file cannot be used", value=int(rights.stale)),
+            GaugeMetricFamily("pier_mode_stale", "1: the mode file cannot be used", value=int(bool(mode.trouble))),
+            GaugeMetricFamily("pier_read_only", "1: nothing can be changed over http", value=int(mode.read_only)),
+            InfoMetricFamily("pier_users", "The users file in force", value={"sha256": users.current().version}),
             InfoMetricFamily("pier_build", "Version", value={"version": __version__}),
         ]

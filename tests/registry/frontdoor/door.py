@@ -196,6 +196,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "PIER_HOST": settings.host,
         "PIER_PORT": str(settings.port),
         "PIER_HEALTH_PORT": str(settings.health_port),
+        "PIER_PLAIN_PORT": str(settings.plain_port),
         "PIER_WORKERS": str(settings.workers),
         "PIER_THREADS": str(settings.threads),
         "PIER_TRUSTED_PROXIES": ",".join(settings.trusted_proxies),
