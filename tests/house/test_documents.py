@@ -186,7 +186,7 @@ def test_each_dependency_is_argued_in_one_line() -> None:
     argued = [row[0] for row in rows if row[0] != "package"]
     wanted = [
         line.strip()
-        for kind in ("registry", "development")
+        for kind in ("registry", "operator", "development")
         for line in (ROOT / "requirements" / f"{kind}.in").read_text(encoding="utf-8").splitlines()
         if line.strip() and not line.startswith(("#", "-r"))
     ]

@@ -54,7 +54,7 @@ def test_no_file_speaks_of_how_it_came_to_be(word: str) -> None:
     assert _holding(word) == []
 
 
-@pytest.mark.parametrize("kind", ["registry", "development"])
+@pytest.mark.parametrize("kind", ["registry", "operator", "development"])
 def test_every_requirement_is_pinned_and_hashed(kind: str) -> None:
     text = (ROOT / "requirements" / f"{kind}.txt").read_text(encoding="utf-8").replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
@@ -64,7 +64,7 @@ def test_every_requirement_is_pinned_and_hashed(kind: str) -> None:
     ] == []
 
 
-@pytest.mark.parametrize("kind", ["registry", "development"])
+@pytest.mark.parametrize("kind", ["registry", "operator", "development"])
 def test_every_named_requirement_is_pinned(kind: str) -> None:
     named = (ROOT / "requirements" / f"{kind}.in").read_text(encoding="utf-8").splitlines()
     pinned = (ROOT / "requirements" / f"{kind}.txt").read_text(encoding="utf-8")

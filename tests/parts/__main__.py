@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tests.parts import go_programs, images, mariadb, mysql, roots
+from tests.parts import go_programs, images, kubernetes_programs, mariadb, mysql, roots
 
 
 def main() -> None:
@@ -14,6 +14,7 @@ def main() -> None:
         ("MySQL data folder", mysql.data_folder),
         ("saved images", images.saved_images),
         ("programs in Go", go_programs.make),
+        ("Kubernetes", kubernetes_programs.make),
     ):
         began = time.monotonic()
         make()

@@ -14,9 +14,13 @@ from pier_registry.settings import Settings
 
 
 def owned(settings: Settings) -> None:
-    """Raises Misconfigured for another user's folder: files made in it would lock its owner out."""
+    """Raises Misconfigured for another user's folder: files made in it would lock its owner out.
+
+    A volume may belong to root, and what lies in it to the registry that it was given to.
+    """
+    layers = settings.data / "layers"
     try:
-        owner = settings.data.stat().st_uid
+        owner = (layers if layers.exists() else settings.data).stat().st_uid
     except FileNotFoundError:
         raise Misconfigured(
             f"there is no data folder {settings.data}: set PIER_DATA, or run `pier serve` first"

@@ -233,6 +233,15 @@ def test_the_data_folder_of_another_owner_is_refused(data: Path, words: list[str
     assert os.listdir(data) == []
 
 
+def test_a_folder_of_root_is_taken_when_what_lies_in_it_is_ours(data: Path) -> None:
+    """As Kubernetes leaves a volume."""
+    (data / "layers").mkdir()
+    os.chown(data, 12345, 12345)
+    assert pier_users("add", "alice", "--generate").exit_code == 0
+    os.chown(data / "layers", 12345, 12345)
+    assert "belongs to user id 12345" in wrong(pier_users("list"))
+
+
 def test_adds_at_the_same_time_lose_nobody(data: Path) -> None:
     names = [f"user{number}" for number in range(6)]
     grant = ["--role", "pull", "--repositories", "team/*", "--generate", "--cost", "10"]
