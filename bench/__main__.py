@@ -17,6 +17,7 @@ from rich.console import Console
 from bench import client, deleting, downloading, machine, memory, reading, uploading, writing
 from bench.client import Unexpected
 from bench.figures import Row
+from bench.operator import editing, installing, many, resting
 from bench.programs import Unprepared
 from bench.report import Report
 from bench.stage import Bench
@@ -37,6 +38,10 @@ MEASUREMENTS: Final[dict[str, Measure]] = {
     "v2-transferring": transferring.measure,
     "v2-images": images.measure,
     "v2-distance": distance.measure,
+    "operator-installing": installing.measure,
+    "operator-resting": resting.measure,
+    "operator-editing": editing.measure,
+    "operator-many": many.measure,
 }
 _WIDE: Final = 150
 _SPACE: Final = 8 << 30

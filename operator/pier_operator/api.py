@@ -56,11 +56,13 @@ BUILT_IN: Final = (
     Kind("Job", "jobs", "batch"),
     Kind("NetworkPolicy", "networkpolicies", "networking.k8s.io"),
     Kind("PodDisruptionBudget", "poddisruptionbudgets", "policy"),
+    Kind("Ingress", "ingresses", "networking.k8s.io"),
 )
 OPTIONAL: Final = (
     Kind("Certificate", "certificates", "cert-manager.io"),
     Kind("ServiceMonitor", "servicemonitors", "monitoring.coreos.com"),
     Kind("PrometheusRule", "prometheusrules", "monitoring.coreos.com"),
+    Kind("HTTPRoute", "httproutes", "gateway.networking.k8s.io"),
 )
 KINDS: Final = {kind.name: kind for kind in (*BUILT_IN, *OPTIONAL, PIER_REGISTRY, POD, NAMESPACE, EVENT, LEASES)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import re
 import socket
 import ssl
 import time
@@ -96,7 +97,9 @@ def figures(address: str, port: int) -> Figures | None:
     names = ("pier_layers_bytes", "pier_freed_bytes_total", "pier_pending_bytes")
     if answer.status != 200 or not all(name in found for name in names):
         return None
-    return Figures(*(int(float(found[name])) for name in names))
+    users = re.search(r'^pier_users_info\{sha256="([0-9a-f]{64})"\} 1', text, re.MULTILINE)
+    used, reclaimed, pending = (int(float(found[name])) for name in names)
+    return Figures(used, reclaimed, pending, users[1] if users else "")
 
 
 def _told(trouble: str, target: Target) -> tuple[str, str]:

@@ -20,6 +20,7 @@ def targets(situation: Situation, planned: Plan, address: str) -> list[Target]:
 
 
 def _target(situation: Situation, facts: dict[str, Any], condition: str, place: tuple[str, int]) -> Target:
+    expose = situation.registry.expose
     deployment = situation.observed.child("Deployment", situation.named()) or {"metadata": {}}
     marks = (
         *place,
@@ -34,7 +35,7 @@ def _target(situation: Situation, facts: dict[str, Any], condition: str, place: 
         address=place[0],
         port=place[1],
         host=facts["names"].all[0],
-        authorities=str(facts.get("bundle", "")),
+        authorities="" if condition == HOST and expose.type == "Gateway" else str(facts.get("bundle", "")),
         password=situation.observed.secret(situation.named("users")).get(PROBE, ""),
         read_only=situation.registry.mode == "ReadOnly",
         mark="/".join(map(str, marks)),

@@ -143,17 +143,21 @@ class Reconciler:
 
     def _told(self, manifest: Manifest, situation: Situation, planned: Plan, outcome: Outcome) -> float:
         reaches, wait = self._reach(situation, planned)
+        pods = self._figures(situation)
+        users = _users_active(planned, pods)
         told = status.status(
             situation,
             planned,
-            (*(outcome.refused or [_valid()]), *outcome.contested, *reaches),
-            self._figures(situation),
+            (*(outcome.refused or [_valid()]), *outcome.contested, *reaches, *users),
+            pods[0] if pods else None,
             manifest.get("status") or {},
         )
         self.reporter.report(manifest, told, situation.now)
         self.reporter.tell(manifest, planned.notices, situation.now)
         _measure(situation, planned, told["conditions"][0]["status"] == "True")
         waits = [wait, self.settings.resync * random.uniform(0.9, 1.1)]  # noqa: S311
+        if any(not each.holds for each in users):
+            waits.append(1.0)
         if planned.requeue is not None:
             waits.append(max(planned.requeue / timedelta(seconds=1), 1.0))
         return min([*waits, _SOON] if outcome.refused else waits)
@@ -171,9 +175,10 @@ class Reconciler:
         ]
         return [answer.condition for answer in answers], min(answer.wait for answer in answers)
 
-    def _figures(self, situation: Situation) -> status.Figures | None:
+    def _figures(self, situation: Situation) -> list[status.Figures]:
+        """Of each pod that is ready and answers."""
         ready = [each["status"]["podIP"] for each in registry_pods(situation) if is_ready(each)]
-        return figures(ready[0], PRIVATE) if ready else None
+        return [told for told in (figures(address, PRIVATE) for address in ready) if told]
 
     def _unreadable(self, manifest: Manifest, message: str, reason: str = "Unreadable") -> float:
         """The status of before, with what is wrong; what runs goes on."""
@@ -209,6 +214,17 @@ def is_ready(pod: Manifest) -> bool:
     held = pod.get("status") or {}
     conditions = {each["type"]: each["status"] for each in held.get("conditions", [])}
     return bool(held.get("podIP")) and conditions.get("Ready") == "True"
+
+
+def _users_active(planned: Plan, pods: list[status.Figures]) -> list[Condition]:
+    """Nothing is told while no pod answers."""
+    if not pods:
+        return []
+    late = sum(each.users != planned.facts["users-loaded"] for each in pods)
+    if late:
+        text = f"{late} of {len(pods)} pods go by the users of before; a kubelet brings the new ones within a minute"
+        return [Condition("UsersActive", False, "Spreading", text)]
+    return [Condition("UsersActive", True, "Active", "every pod goes by the users of this resource")]
 
 
 def _valid() -> Condition:

@@ -56,10 +56,18 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Expose:
-    type: Literal["ClusterIP", "LoadBalancer", "NodePort"]
+    type: Literal["ClusterIP", "LoadBalancer", "NodePort", "Ingress", "Gateway"]
     annotations: dict[str, str]
     fields: dict[str, Any]
     node_port: int | None
+    ingress: dict[str, Any]
+    parents: list[dict[str, Any]]
+    trusted: tuple[str, ...]
+
+    @property
+    def by_plain_http(self) -> bool:
+        """Whether something in front of the registry ends TLS."""
+        return self.type in {"Ingress", "Gateway"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +134,7 @@ class Registry:
     monitoring: Monitoring
     network_policy: bool
     allow_from: tuple[str, ...]
+    ingress_from: tuple[dict[str, Any], ...]
     pull_user: str
 
     @property
@@ -168,6 +177,7 @@ def parse(manifest: api.Manifest) -> Registry:
         monitoring=_monitoring(spec["monitoring"]),
         network_policy=spec["networkPolicy"]["enabled"],
         allow_from=tuple(spec["networkPolicy"].get("allowFrom", ())),
+        ingress_from=tuple(spec["networkPolicy"].get("ingressFrom", ())),
         pull_user=spec["pullSecret"].get("user", ""),
     )
 
@@ -185,6 +195,9 @@ def _expose(given: dict[str, Any]) -> Expose:
         annotations=service.get("annotations", {}),
         fields={name: service[name] for name in passed if name in service},
         node_port=service.get("nodePort"),
+        ingress=given.get("ingress", {}),
+        parents=given.get("gateway", {}).get("parentRefs", []),
+        trusted=tuple(given.get("trustedProxies", ())),
     )
 
 

@@ -83,7 +83,7 @@ def situation(
     children: Iterable[Manifest] = (),
     references: Iterable[Manifest] = (),
     now: datetime = NOW,
-    apis: Iterable[str] = ("Certificate", "ServiceMonitor", "PrometheusRule"),
+    apis: Iterable[str] = ("Certificate", "ServiceMonitor", "PrometheusRule", "HTTPRoute"),
     seed: int = 1,
     **annotations: str,
 ) -> Situation:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import httpx
+
+from pier_operator import api
+from pier_operator.plan.child import Condition
+from tests.operator import golden
 from tests.operator.cluster import Cluster, Operator, eventually
 from tests.operator.planning import manifests, named, planned, settled
 
@@ -53,11 +58,15 @@ def test_a_registry_wakes_after_mysql() -> None:
     assert named(manifests(waking), "StatefulSet", "pier-mysql")["spec"]["replicas"] == 1
 
 
-def test_a_read_only_registry_refuses_pushes_and_is_ready(cluster: Cluster, operator: Operator, namespace: str) -> None:
+def test_a_registry_becomes_read_only_without_a_restart(cluster: Cluster, operator: Operator, namespace: str) -> None:
     cluster.node.served.add(namespace)
-    cluster.create(namespace, spec={"mode": "ReadOnly"})
-    cluster.wait_for(namespace, "EndpointReachable", "ReadOnly", within=60)
+    cluster.create(namespace)
+    cluster.wait_for(namespace, "Ready", "Ready", within=60)
+    pods = {api.name_of(each) for each in cluster.kube.every(api.POD, namespace)}
+    cluster.change(namespace, spec={"mode": "ReadOnly"})
+    cluster.wait_for(namespace, "EndpointReachable", "ReadOnly", within=20)
     cluster.wait_for(namespace, "Ready", "Ready")
+    assert {api.name_of(each) for each in cluster.kube.every(api.POD, namespace)} == pods
     password = cluster.secret(namespace, "pier-admin")["password"]
     with cluster.client(namespace, "admin", password) as client:
         assert client.get("/v2/").status_code == 200
@@ -65,6 +74,47 @@ def test_a_read_only_registry_refuses_pushes_and_is_ready(cluster: Cluster, oper
     found = eventually(lambda: _storage(cluster, namespace).get("capacity"))
     assert found == "20Gi"
     assert _storage(cluster, namespace)["usedBytes"] == 0
+
+
+def test_behind_an_ingress_the_pods_speak_plain_http(cluster: Cluster, operator: Operator, namespace: str) -> None:
+    cluster.node.served.add(namespace)
+    spec = {
+        "host": "registry.example.org",
+        "expose": {"type": "Ingress", "ingress": {"className": "traefik"}},
+        "networkPolicy": {"ingressFrom": [{"namespaceLabels": {"kubernetes.io/metadata.name": "traefik"}}]},
+    }
+    cluster.create(namespace, spec=spec)
+    cluster.wait_for(namespace, "Ready", "Ready", within=60)
+    ingress, service = cluster.get("Ingress", namespace), cluster.get("Service", namespace, "pier")
+    assert ingress
+    assert service
+    assert ingress["spec"]["tls"] == [{"hosts": ["registry.example.org"], "secretName": "pier-tls"}]
+    password = cluster.secret(namespace, "pier-admin")["password"]
+    url = f"http://{service['spec']['clusterIP']}:5080/v2/"
+    assert httpx.get(url, auth=("admin", password), headers={"Host": "registry.example.org"}).status_code == 200
+    assert cluster.condition(namespace, "HostReachable")["status"] == "False"
+    cluster.change(namespace, spec={"expose": {"type": "ClusterIP", "ingress": None}})
+    eventually(lambda: cluster.get("Ingress", namespace) is None)
+    eventually(lambda: cluster.get("Service", namespace, "pier-plain") is None)
+
+
+def test_a_gateway_that_refuses_is_told() -> None:
+    spec = golden.CASES["gateway"]
+    found = settled(spec)
+    assert planned(spec, children=found).condition("Exposed") == Condition(
+        "Exposed",
+        True,
+        "Gateway",
+        "HTTPRoute pier leads to the registry; the Gateway ends TLS with a certificate of its own",
+    )
+    refused = {"type": "Accepted", "status": "False", "message": "no listener takes this host"}
+    named(found, "HTTPRoute", "pier")["status"] = {"parents": [{"conditions": [refused]}]}
+    told = planned(spec, children=found).condition("Exposed")
+    assert told
+    assert told.message == "HTTPRoute pier is refused: no listener takes this host"
+    without = planned(spec, children=found, apis=()).condition("Exposed")
+    assert without
+    assert without.reason == "GatewayMissing"
 
 
 def _storage(cluster: Cluster, namespace: str) -> dict[str, object]:

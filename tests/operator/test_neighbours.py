@@ -1,4 +1,4 @@
-"""Projects that a cluster may or may not have: cert-manager and the Prometheus operator."""
+"""Projects that a cluster may or may not have: cert-manager, the Gateway API and the Prometheus operator."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pier_operator.kube import Kube
 from pier_operator.observed import decoded, encoded
 from tests.operator.in_process import FaultyKube, InProcess
 from tests.operator.planning import StillChance
+from tests.parts import foreign_kinds
 from tests.parts.control_plane import ControlPlane
 
 _names = (f"neighbour{number}" for number in itertools.count(1))
@@ -28,9 +29,12 @@ def namespace(lonely: ControlPlane) -> str:
 
 @pytest.fixture
 def neighbours(lonely: ControlPlane) -> Iterator[None]:
-    """Their kinds, which take any spec, for the time of a test."""
+    """Their kinds, as published or taking any spec, for the time of a test."""
     for kind in api.OPTIONAL:
-        lonely.kubectl("apply", "-f", "-", stdin=_definition(kind))
+        if kind.name in foreign_kinds.KINDS:
+            lonely.kubectl("apply", "--server-side", "-f", str(foreign_kinds.definition(kind.name)))
+        else:
+            lonely.kubectl("apply", "-f", "-", stdin=_definition(kind))
         lonely.kubectl("wait", "--for=condition=Established", "crd", f"{kind.plural}.{kind.group}")
     yield
     for kind in api.OPTIONAL:
@@ -130,3 +134,29 @@ def _issued(namespace: str, names: list[str]) -> Manifest:
     data = encoded({"tls.crt": leaf.text, "tls.key": leaf.key, "ca.crt": ca.text})
     meta = {"name": "pier-tls", "namespace": namespace, "labels": {api.REGISTRY: "pier"}}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "type": "kubernetes.io/tls", "data": data}
+
+
+@pytest.mark.usefixtures("neighbours")
+def test_a_route_of_a_gateway_is_made(lonely: ControlPlane, namespace: str) -> None:
+    kube = Kube.connected(lonely.kubeconfig)
+    gateway = {"parentRefs": [{"name": "front", "namespace": "gateways", "sectionName": "https"}]}
+    operator = _create(
+        kube,
+        namespace,
+        {
+            "host": "registry.example.org",
+            "expose": {"type": "Gateway", "gateway": gateway},
+            "networkPolicy": {"enabled": False},
+        },
+    )
+    operator.look((namespace, "pier"))
+    operator.refresh(namespace)
+    operator.look((namespace, "pier"))
+    route = kube.get(api.KINDS["HTTPRoute"], namespace, "pier")
+    assert route
+    assert route["spec"]["hostnames"] == ["registry.example.org"]
+    assert route["spec"]["rules"][0]["backendRefs"][0]["name"] == "pier-plain"
+    writes = len(operator.kube.writes)
+    operator.look((namespace, "pier"))
+    assert operator.kube.writes[writes:] == []
+    assert _reason(kube, namespace, "Exposed") == "Gateway"

@@ -32,6 +32,15 @@ VALID: list[Manifest] = [
     {"networkPolicy": {"allowFrom": ["10.0.0.0/8", "2001:db8::/32"]}},
 ]
 
+VALID += [
+    {"host": "a.b", "expose": {"type": "Ingress"}, "networkPolicy": {"enabled": False}},
+    {
+        "host": "a.b",
+        "expose": {"type": "Gateway", "gateway": {"parentRefs": [{"name": "front"}]}, "trustedProxies": ["10.0.0.0/8"]},
+        "networkPolicy": {"ingressFrom": [{"namespaceLabels": {"a": "b"}, "podLabels": {"c": "d"}}]},
+    },
+]
+
 INVALID: list[tuple[Manifest, str]] = [
     ({"host": "Registry.example.org"}, "must be a DNS name in lower case or an IPv4 address, without a port"),
     ({"host": "registry.example.org:5443"}, "must be a DNS name in lower case or an IPv4 address, without a port"),
@@ -74,6 +83,13 @@ INVALID: list[tuple[Manifest, str]] = [
     ({"expose": {"type": "NodePort", "service": {"nodePort": 80}}}, "greater than or equal to 30000"),
     ({"expose": {"type": "NodePort", "service": {"loadBalancerClass": "a"}}}, "need expose.type LoadBalancer"),
     ({"expose": {"service": {"externalTrafficPolicy": "Local"}}}, "externalTrafficPolicy needs expose.type NodePort"),
+    ({"expose": {"type": "Ingress"}, "networkPolicy": {"enabled": False}}, "Ingress and Gateway need a host"),
+    ({"host": "a.b", "expose": {"type": "Ingress"}}, "Ingress and Gateway need networkPolicy.ingressFrom"),
+    ({"expose": {"ingress": {"className": "a"}}}, "expose.ingress goes with expose.type Ingress"),
+    ({"expose": {"type": "Gateway"}}, "expose.gateway goes with expose.type Gateway, and only with it"),
+    ({"expose": {"gateway": {"parentRefs": [{"name": "a"}]}}}, "expose.gateway goes with expose.type Gateway"),
+    ({"expose": {"trustedProxies": ["10.0.0.1"]}}, "must be a network such as 10.0.0.0/8"),
+    ({"networkPolicy": {"ingressFrom": [{"podLabels": {"a": "b"}}]}}, "namespaceLabels: Required"),
     ({"networkPolicy": {"allowFrom": ["10.0.0.1"]}}, "must be a network such as 10.0.0.0/8"),
 ]  # fmt: skip
 

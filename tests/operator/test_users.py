@@ -31,6 +31,7 @@ def test_a_new_user_gets_in_within_five_seconds_and_nothing_restarts(cluster: Cl
     with cluster.client(registry, "alice", "the first one") as client:
         eventually(lambda: client.get("/v2/").status_code == 200, 10)
         assert time.monotonic() - began < 5
+        cluster.wait_for(registry, "UsersActive", "Active", within=5)
         assert client.post("/v2/team/app/blobs/uploads/").status_code == 202
         assert client.post("/v2/other/app/blobs/uploads/").status_code == 403
         assert _changed_password_is_active(cluster, registry)

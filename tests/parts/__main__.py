@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tests.parts import go_programs, images, kubernetes_programs, mariadb, mysql, roots
+from tests.parts import foreign_kinds, go_programs, images, kubernetes_programs, mariadb, mysql, roots
 
 
 def main() -> None:
@@ -15,6 +15,7 @@ def main() -> None:
         ("saved images", images.saved_images),
         ("programs in Go", go_programs.make),
         ("Kubernetes", kubernetes_programs.make),
+        ("kinds of other projects", foreign_kinds.make),
     ):
         began = time.monotonic()
         make()

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from pier_operator import x509
 from pier_operator.api import Manifest
-from pier_operator.plan import labels
-from pier_operator.plan.child import Child, Condition, Plan, Situation, manifest
+from pier_operator.plan import front, labels
+from pier_operator.plan.child import Child, Condition, Plan, Situation, manifest, together
 
 EXPOSED: Final = "Exposed"
 _PORT: Final = 443
@@ -40,10 +40,8 @@ def names(situation: Situation) -> Names:
 
 
 def exposure(situation: Situation) -> Plan:
-    return Plan(
-        children=(Child(_service(situation)), Child(_private(situation))),
-        conditions=(_condition(situation),),
-    )
+    children = (Child(_service(situation)), Child(_private(situation)))
+    return together([Plan(children, (_condition(situation),)), front.front(situation)])
 
 
 def address(situation: Situation) -> str:
@@ -59,7 +57,7 @@ def _service(situation: Situation) -> Manifest:
     if expose.node_port and expose.type != "ClusterIP":
         port["nodePort"] = expose.node_port
     spec = {
-        "type": expose.type,
+        "type": "ClusterIP" if expose.by_plain_http else expose.type,
         "selector": labels.selector(situation.registry, "registry"),
         "ports": [port],
         **expose.fields,
@@ -88,6 +86,8 @@ def _condition(situation: Situation) -> Condition:
     if kind == "LoadBalancer" and not _balancers(situation):
         text = f"Service {situation.named()} waits for a load balancer: see its events when that lasts"
         return Condition(EXPOSED, False, "WaitingForLoadBalancer", text)
+    if situation.registry.expose.by_plain_http:
+        return front.condition(situation)
     if kind == "ClusterIP":
         return Condition(EXPOSED, True, "InsideOnly", "reached from inside the cluster only, as asked for")
     return Condition(EXPOSED, True, kind, f"Service {situation.named()} takes requests")

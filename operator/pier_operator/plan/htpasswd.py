@@ -13,6 +13,7 @@ from pier_operator.plan.credentials import ADMIN, PROBE, PULL
 
 USERS: Final = "users.htpasswd"
 RIGHTS: Final = "rights.yaml"
+MODE: Final = "mode"
 # The only repository that the operator itself may push to, when it looks whether a push works.
 PROBED: Final = "pier-probe"
 
@@ -28,9 +29,12 @@ def users_file(situation: Situation, passwords: Mapping[str, str]) -> Plan:
             lines.append(f"{user}:{situation.chance.hashed(passwords[user], known.get(user, ''))}")
         elif user in known:  # its Secret is gone: nobody is locked out by that
             lines.append(f"{user}:{known[user]}")
-    texts = {USERS: "".join(f"{line}\n" for line in lines), RIGHTS: _rights(situation)}
+    mode = "read-only\n" if situation.registry.mode == "ReadOnly" else "active\n"
+    texts = {USERS: "".join(f"{line}\n" for line in lines), RIGHTS: _rights(situation), MODE: mode}
     digest = sha256("\0".join(f"{key}\0{texts[key]}" for key in sorted(texts)).encode()).hexdigest()[:16]
-    return Plan((Child(secret(name, texts)),), facts={"users-hash": digest, "users": len(lines) - 2})
+    loaded = sha256(texts[USERS].encode()).hexdigest()
+    facts = {"users-hash": digest, "users-loaded": loaded, "users": len(lines) - 2}
+    return Plan((Child(secret(name, texts)),), facts=facts)
 
 
 def pull_secret(situation: Situation, host: str, passwords: Mapping[str, str]) -> Plan:

@@ -8,7 +8,7 @@ from pier_operator.api import Manifest
 from pier_operator.plan import labels
 from pier_operator.plan.child import Child, Plan, Situation, manifest
 from pier_operator.plan.database import PORT
-from pier_operator.plan.server import HTTPS, PRIVATE
+from pier_operator.plan.server import HTTPS, PLAIN, PRIVATE
 
 
 def network(situation: Situation) -> Plan:
@@ -38,7 +38,18 @@ def _registry(situation: Situation) -> Manifest:
             {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "pier-operator"}}, "namespaceSelector": {}}
         )
     private = {"ports": [_port(PRIVATE)], "from": [{"namespaceSelector": {}}]}
-    return _policy(situation, situation.named(), "registry", [clients, private])
+    rules = [clients, private]
+    if situation.registry.expose.by_plain_http:
+        rules.append({"ports": [_port(PLAIN)], "from": [_peer(each) for each in situation.registry.ingress_from]})
+    return _policy(situation, situation.named(), "registry", rules)
+
+
+def _peer(given: dict[str, Any]) -> dict[str, Any]:
+    """Pods with these labels in namespaces with these labels."""
+    peer = {"namespaceSelector": {"matchLabels": given["namespaceLabels"]}}
+    if given.get("podLabels"):
+        peer["podSelector"] = {"matchLabels": given["podLabels"]}
+    return peer
 
 
 def _database(situation: Situation) -> Manifest:

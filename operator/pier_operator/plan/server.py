@@ -12,6 +12,7 @@ from pier_operator.plan import database, labels, pod
 from pier_operator.plan.child import Child, Condition, Plan, Situation, manifest
 
 HTTPS: Final = 5443
+PLAIN: Final = 5080
 PRIVATE: Final = 9090
 AVAILABLE: Final = "RegistryAvailable"
 PROXY: Final = "ProxyAvailable"
@@ -23,6 +24,7 @@ umask 077
 mkdir -p /data/run /data/tls
 ln -sfn /etc/pier/users/users.htpasswd /data/users.htpasswd
 ln -sfn /etc/pier/users/rights.yaml /data/rights.yaml
+ln -sfn /etc/pier/users/mode /data/mode
 """
 # Until the Service has forgotten the pod, nginx goes on; it ends when its last transfer has, and the registry after it.
 _FORGOTTEN: Final = "sleep 5"
@@ -199,8 +201,8 @@ def _environment(situation: Situation, facts: Mapping[str, Any]) -> list[Manifes
     }
     if registry.host:
         values["PIER_PUBLIC_URL"] = f"https://{facts['names'].outside}"
-    if registry.mode == "ReadOnly":
-        values["PIER_READ_ONLY"] = "on"
+    if registry.expose.trusted:
+        values["PIER_TRUSTED_PROXIES"] = ",".join(registry.expose.trusted)
     plain: list[Manifest] = [{"name": name, "value": value} for name, value in sorted(values.items())]
     return [*plain, pod.from_secret("PIER_DATABASE_URL", situation.named("db-url"), "url")]
 
@@ -222,16 +224,20 @@ def _proxy(situation: Situation) -> Manifest:
         "PIER_HEALTH_PORT": str(PRIVATE),
         **_shared(situation),
     }
+    ports = [
+        {"name": "https", "containerPort": HTTPS, "protocol": "TCP"},
+        {"name": "private", "containerPort": PRIVATE, "protocol": "TCP"},
+    ]
+    if situation.registry.expose.by_plain_http:
+        values["PIER_PLAIN_PORT"] = str(PLAIN)
+        ports.append({"name": "plain", "containerPort": PLAIN, "protocol": "TCP"})
     return {
         "name": "proxy",
         "image": situation.settings.registry_image,
         "imagePullPolicy": situation.settings.image_pull_policy,
         "command": ["pier", "proxy"],
         "env": [{"name": name, "value": value} for name, value in sorted(values.items())],
-        "ports": [
-            {"name": "https", "containerPort": HTTPS, "protocol": "TCP"},
-            {"name": "private", "containerPort": PRIVATE, "protocol": "TCP"},
-        ],
+        "ports": ports,
         "lifecycle": {"preStop": {"exec": {"command": ["sh", "-c", _FORGOTTEN]}}},
         "livenessProbe": {**_asked("/nginx"), "periodSeconds": 10, "failureThreshold": 6, "timeoutSeconds": 5},
         "readinessProbe": {**_asked("/nginx"), "periodSeconds": 3, "failureThreshold": 2, "timeoutSeconds": 5},

@@ -29,7 +29,8 @@ PARTS: Final = (
 _STUCK: Final = frozenset(
     {
         "NameConflict", "SecretMissing", "PasswordInvalid", "KeyMismatch", "ChainBroken", "Expired", "NameMissing",
-        "CertManagerMissing", "ShrinkRefused", "VolumeLost", "ClaimDeleted", "Refused",
+        "CertManagerMissing", "GatewayMissing", "RouteRefused", "ShrinkRefused", "VolumeLost",
+        "ClaimDeleted", "Refused",
     }
 )  # fmt: skip
 # Troubles of a part that do not keep the registry from serving.
@@ -38,11 +39,12 @@ _TOLERATED: Final = frozenset({("CredentialsReady", "SecretMissing"), ("Credenti
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Bytes that the registry tells of itself."""
+    """What a registry pod tells of itself: bytes, and the SHA-256 of the users file that is in force there."""
 
     used: int
     reclaimed: int
     pending: int
+    users: str = ""
 
 
 def status(
@@ -148,7 +150,7 @@ def _tls(situation: Situation, facts: Mapping[str, Any]) -> dict[str, Any]:
     told = {
         "source": situation.registry.tls.source,
         "secretName": situation.registry.tls.secret or situation.named("tls"),
-        "caConfigMap": facts.get("ca-config-map", ""),
+        "caConfigMap": "" if situation.registry.expose.type == "Gateway" else facts.get("ca-config-map", ""),
         **facts.get("tls", {}),
     }
     return {key: value for key, value in told.items() if value}

@@ -63,6 +63,17 @@ CASES: Final[dict[str, Manifest]] = {
         "extraHosts": ["192.0.2.10"],
         "tls": {"source": "CertManager", "issuerRef": {"name": "letsencrypt", "kind": "ClusterIssuer"}},
     },
+    "ingress": {
+        "host": "registry.example.org",
+        "expose": {"type": "Ingress", "ingress": {"className": "traefik"}, "trustedProxies": ["10.0.0.0/8"]},
+        "networkPolicy": {"ingressFrom": [{"namespaceLabels": {"kubernetes.io/metadata.name": "traefik"}}]},
+    },
+    "gateway": {
+        "mode": "ReadOnly",
+        "host": "registry.example.org",
+        "expose": {"type": "Gateway", "gateway": {"parentRefs": [{"name": "front", "namespace": "gateways"}]}},
+        "networkPolicy": {"enabled": False},
+    },
     "hibernated": {"mode": "Hibernated"},
 }
 
