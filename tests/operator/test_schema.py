@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
 from pier_operator import api
 from pier_operator.api import Manifest
@@ -183,6 +184,11 @@ def test_a_field_that_is_none_is_refused(cluster: Cluster, somewhere: str) -> No
     with pytest.raises(Refused) as refused:
         _create(cluster, somewhere, {"hots": "a"})
     assert 'unknown field "spec.hots"' in refused.value.message
+
+
+def test_the_example_is_taken(cluster: Cluster, somewhere: str) -> None:
+    example = yaml.safe_load((CRD.parents[1] / "examples" / "pierregistry.yaml").read_text(encoding="utf-8"))
+    assert _create(cluster, somewhere, example["spec"])["spec"]["host"] == "registry.example.org"
 
 
 def test_the_api_is_small_enough_for_a_plain_apply() -> None:

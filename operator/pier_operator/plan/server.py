@@ -31,6 +31,7 @@ _FORGOTTEN: Final = "sleep 5"
 _GONE: Final = "sleep 6; while [ -e /data/run/nginx.pid ]; do sleep 1; done"
 _LONGEST_TRANSFER: Final = 600
 _RETRY: Final = timedelta(minutes=1)
+# Containers give arguments, no command: the image's entrypoint is an init that hands signals on.
 
 
 def migration(situation: Situation, facts: Mapping[str, Any]) -> Plan:
@@ -82,7 +83,7 @@ def _job(situation: Situation, facts: Mapping[str, Any], name: str) -> Manifest:
                 "name": "migrate",
                 "image": situation.settings.registry_image,
                 "imagePullPolicy": situation.settings.image_pull_policy,
-                "command": ["pier", "migrate"],
+                "args": ["migrate"],
                 "env": [pod.from_secret("PIER_DATABASE_URL", situation.named("db-url"), "url")],
                 "resources": pod.resources({}, "50m", "128Mi", "512Mi"),
                 "securityContext": pod.CONTAINER,
@@ -170,7 +171,7 @@ def _registry(situation: Situation, facts: Mapping[str, Any]) -> Manifest:
         "name": "registry",
         "image": situation.settings.registry_image,
         "imagePullPolicy": situation.settings.image_pull_policy,
-        "command": ["pier", "serve", "--no-proxy"],
+        "args": ["serve", "--no-proxy"],
         "env": _environment(situation, facts),
         "lifecycle": {"preStop": {"exec": {"command": ["sh", "-c", _GONE]}}},
         "startupProbe": {**_asked("/healthz"), "periodSeconds": 2, "failureThreshold": 90},
@@ -235,7 +236,7 @@ def _proxy(situation: Situation) -> Manifest:
         "name": "proxy",
         "image": situation.settings.registry_image,
         "imagePullPolicy": situation.settings.image_pull_policy,
-        "command": ["pier", "proxy"],
+        "args": ["proxy"],
         "env": [{"name": name, "value": value} for name, value in sorted(values.items())],
         "ports": ports,
         "lifecycle": {"preStop": {"exec": {"command": ["sh", "-c", _FORGOTTEN]}}},
