@@ -23,7 +23,10 @@ def measure(bench: Bench) -> Iterator[Row]:
     with serving(bench, "download") as running:
         here = door(running)
         images.push(bench.client, here, image)
-        (stored,) = (file for file in (running.data / "layers").rglob("*") if file.is_file())
+        stored = max(
+            (file for file in (running.data / "layers").rglob("*") if file.is_file()),
+            key=lambda file: file.stat().st_size,
+        )
         files = peer.Files(stored, running.data / "users.htpasswd")
         with peer.running(bench.folder / "static", running, files) as bare:
             yield _rates(bench, (here, bare), image, layer.size)
