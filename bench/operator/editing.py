@@ -16,18 +16,23 @@ from pier_operator.api import Manifest
 
 _EDITS: Final = 100
 _WITHIN: Final = 1.0  # seconds, evenly
+_FITS: Final = 1.1  # seconds that 100 edits may really take; more of them, and it is another question
 _BOUND: Final = Bound("at most", 3.0)
 _PLACE: Final = "editing"
 _MARK: Final = "bench/edit"
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """Each edit changes a child that no controller answers to, so a look that writes nothing is owed to an own echo."""
+    """Each edit changes a child that no controller answers to, so a look that writes nothing is owed to an own echo.
+
+    Rounds whose edits a busy machine has drawn out are left out, unless there are no others.
+    """
     with field.working(bench) as here:
         here.namespace(_PLACE)
         here.cluster.create(_PLACE)
         here.cluster.wait_for(_PLACE, "DatabaseReady", "Starting")
         rounds = [_round(here, number) for number in range(bench.rounds)]
+    rounds = [each for each in rounds if each["edits"] <= _FITS] or rounds
     subject = f"{_EDITS} edits of one resource"
     looks = Spread.of(each["edited"] for each in rounds)
     yield Row(NAME, f"{subject}: looks, own echoes not counted", "looks", looks, bound=_BOUND, judged=looks.most)

@@ -35,6 +35,11 @@ class Field:
     operator: Operator
     witness: Witness
 
+    def start(self) -> None:
+        """Until it holds the Lease, and so works."""
+        self.operator.start()
+        eventually(lambda: _leads(self.operator), 30, lambda: self.operator.log.read_text()[-2000:])
+
     def namespace(self, name: str) -> str:
         self.cluster.kube.request(
             "POST",
@@ -72,9 +77,9 @@ def working(bench: Bench, make: Callable[..., ControlPlane] = ControlPlane) -> I
             ending.callback(cluster.node.stop)
             operator = Operator(plane, settings=_SETTINGS)
             ending.callback(operator.stop)
-            operator.start()
-            eventually(lambda: _leads(operator), 30, lambda: operator.log.read_text()[-2000:])
-            yield Field(cluster, operator, Witness.of(plane))
+            here = Field(cluster, operator, Witness.of(plane))
+            here.start()
+            yield here
         except (AssertionError, KubeError) as wrong:
             raise Unexpected(str(wrong)) from wrong
 

@@ -17,39 +17,64 @@ from bench.operator.witness import Holds
 from bench.stage import Bench
 from pier_operator import api
 from pier_operator.api import Manifest
+from tests.operator.cluster import eventually
 from tests.operator.test_installing import UNGATED
 
 _REGISTRIES: Final = 200
 _PATIENCE: Final = 600.0  # seconds
 _SOON: Final = Bound("at most", 300.0)
 _LIGHT: Final = Bound("at most", 150.0)
+_NONE: Final = Bound("at most", 0.0)
 _MB: Final = 1e6
 
 
 def measure(bench: Bench) -> Iterator[Row]:
     """One round, whatever was asked for, with a namespace for each; afterwards a kubelet is played for all."""
     with field.working(bench) as here:
-        places = [here.namespace(f"many-{number}") for number in range(_REGISTRIES)]
-        begin = time.monotonic()
-        for place in places:
-            here.cluster.create(place)
-        seconds = _until_all(here, begin, field.is_told)
-        _are_there(here, places)
-        looks = here.rested()
-        weight = _resident(here, "VmRSS")
-        here.cluster.node.start()
-        _until_all(here, time.monotonic(), _is_available)
-        laden, most = _resident(here, "VmRSS"), _resident(here, "VmHWM")
-    subject = f"{_REGISTRIES} registries"
-    yield _row(f"{subject}: until all children are there and every status told", "s", seconds, _SOON)
-    yield _row(f"{subject}: resident memory of the operator, at rest", "MB", weight, _LIGHT)
-    yield _row(f"{subject}: the same when all pods are there, too", "MB", laden, _LIGHT)
-    yield _row(f"{subject}: the most that it ever was", "MB", most, _LIGHT)
-    yield _row(f"{subject}: looks at each until rest, without pods", "looks", looks / _REGISTRIES, None)
+        yield from _created(here)
+        yield from _restarted(here)
+        yield from _with_pods(here)
+
+
+def _created(here: Field) -> Iterator[Row]:
+    places = [here.namespace(f"many-{number}") for number in range(_REGISTRIES)]
+    begin = time.monotonic()
+    for place in places:
+        here.cluster.create(place)
+    seconds = _until_all(here, begin, field.is_told)
+    _are_there(here, places)
+    looks = here.rested()
+    yield _row("until all children are there and every status told", "s", seconds, _SOON)
+    yield _row("looks at each until rest", "looks", looks / _REGISTRIES, None)
+    yield from _weighed(here, "without pods")
+
+
+def _restarted(here: Field) -> Iterator[Row]:
+    """Nothing has changed, so a new process looks at each once and writes nothing."""
+    here.operator.stop()
+    begin = time.monotonic()
+    here.start()
+    eventually(lambda: here.looks() >= _REGISTRIES, _PATIENCE)
+    yield _row("restart of the operator: until it has looked at each", "s", time.monotonic() - begin, None)
+    here.rested()
+    yield _row("restart of the operator: writes", "requests", here.operator.writes(), _NONE)
+    yield from _weighed(here, "restarted")
+
+
+def _with_pods(here: Field) -> Iterator[Row]:
+    here.cluster.node.start()
+    _until_all(here, time.monotonic(), _is_available)
+    yield from _weighed(here, "with pods")
+
+
+def _weighed(here: Field, when: str) -> Iterator[Row]:
+    """Now, and the most since the process began."""
+    for what, words in (("VmRSS", "resident memory"), ("VmHWM", "most resident memory so far")):
+        yield _row(f"{words}, {when}", "MB", _resident(here, what), _LIGHT)
 
 
 def _row(subject: str, unit: str, value: float, bound: Bound | None) -> Row:
-    return Row(NAME, subject, unit, Spread.of([value]), bound=bound, judged=value)
+    return Row(NAME, f"{_REGISTRIES} registries: {subject}", unit, Spread.of([value]), bound=bound, judged=value)
 
 
 def _until_all(here: Field, begin: float, holds: Holds) -> float:

@@ -17,7 +17,7 @@ import kopf
 from pier_operator import api, handlers, health, memory, work
 from pier_operator.cache import Cache
 from pier_operator.chance import SystemChance
-from pier_operator.kube import Kube, KubeError
+from pier_operator.kube import Kube, KubeError, Unconfigured
 from pier_operator.lease import Lease
 from pier_operator.queue import Queue
 from pier_operator.reconcile import Reconciler
@@ -132,7 +132,7 @@ def main() -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     try:
         Operator(Settings.load(), Kube.connected()).run()
-    except Misconfigured as wrong:
+    except (Misconfigured, Unconfigured) as wrong:
         print(f"pier-operator: {wrong}", file=sys.stderr)
         return 2
     return 0

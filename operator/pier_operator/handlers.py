@@ -7,7 +7,7 @@ from typing import Any
 
 import kopf
 
-from pier_operator import api, lease
+from pier_operator import api, lease, login
 from pier_operator.api import Kind, Manifest
 from pier_operator.cache import Cache, key_of
 from pier_operator.queue import Queue
@@ -18,7 +18,7 @@ Handler = Callable[..., Awaitable[None]]
 def registered(cache: Cache, queue: Queue, beat: Callable[[], None], namespaced: bool) -> kopf.OperatorRegistry:
     """Handlers of events only: kopf then leaves no finalizer and no annotation on anything."""
     registry = kopf.OperatorRegistry()
-    kopf.on.login(registry=registry)(kopf.login_via_client)
+    kopf.on.login(registry=registry)(login.login)
     for kind in (api.PIER_REGISTRY, api.POD, *api.BUILT_IN, *api.OPTIONAL):
         selector = (kind.group, kind.version, kind.plural)
         kopf.on.event(*selector, registry=registry)(_handler(kind, cache, queue))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -11,9 +13,12 @@ from urllib.parse import quote
 import kubernetes.client
 import kubernetes.config
 import urllib3.exceptions
+import yaml
+from kubernetes.client.api_client import RequestSerialized
 from kubernetes.client.exceptions import ApiException
+from kubernetes.config import ConfigException
 
-from pier_operator import api, metrics
+from pier_operator import api, metrics, trust
 from pier_operator.api import Kind, Manifest
 
 _TIMEOUT: Final = (5.0, 20.0)  # seconds to connect, and between two bytes
@@ -21,6 +26,10 @@ _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
 _JSON: Final = "application/json"
 _PAGE: Final = "100"
+
+
+class Unconfigured(Exception):
+    """One sentence that says why there is no way to an API server, and how to give one."""
 
 
 class KubeError(Exception):
@@ -67,15 +76,14 @@ class Kube:
 
     @classmethod
     def connected(cls, kubeconfig: Path | None = None) -> Kube:
-        """With this kubeconfig, else as the environment says, else as the pod that this is."""
-        configuration = kubernetes.client.Configuration()
-        if kubeconfig:
-            kubernetes.config.load_kube_config(str(kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]
-        else:
-            kubernetes.config.load_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        """Raises Unconfigured."""
+        configuration = configured(kubeconfig)
         configuration.retries = False
         configuration.connection_pool_maxsize = 16
-        return cls(kubernetes.client.ApiClient(configuration))
+        client = kubernetes.client.ApiClient(configuration)
+        pools = client.rest_client.pool_manager
+        pools.pool_classes_by_scheme = {**pools.pool_classes_by_scheme, "https": trust.ForgivingPool}
+        return cls(client)
 
     def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
         try:
@@ -160,17 +168,49 @@ class Kube:
         form: str = _JSON,
     ) -> Manifest:
         """Raises Refused, Unreachable."""
-        prepared = self._client.param_serialize(
-            method,
-            target,
-            query_params=list((query or {}).items()),
-            header_params={"Accept": _JSON, "Content-Type": form},
-            body=body,
-            auth_settings=["BearerToken"],
-        )
+
+        def prepared() -> RequestSerialized:
+            return self._client.param_serialize(
+                method,
+                target,
+                query_params=list((query or {}).items()),
+                header_params={"Accept": _JSON, "Content-Type": form},
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+
         metrics.REQUESTS.labels(method).inc()
-        answer = _answered(lambda: self._client.call_api(*prepared, _request_timeout=_TIMEOUT))
-        return _judged(*answer)
+        return _judged(*_answered(lambda: self._client.call_api(*prepared(), _request_timeout=_TIMEOUT)))
+
+
+def configured(kubeconfig: Path | None = None) -> kubernetes.client.Configuration:
+    """By this kubeconfig, else by that of KUBECONFIG, else as the pod that this is, else by ~/.kube/config.
+
+    Raises Unconfigured.
+    """
+    configuration = kubernetes.client.Configuration()
+    file = str(kubeconfig or os.environ.get("KUBECONFIG", ""))
+    if not file and "KUBERNETES_SERVICE_HOST" in os.environ:
+        with _readable("the pod's service account"):
+            kubernetes.config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+        return configuration
+    file = file or "~/.kube/config"
+    with _readable(file):
+        kubernetes.config.load_kube_config(file, client_configuration=configuration)  # type: ignore[no-untyped-call]
+    return configuration
+
+
+@contextmanager
+def _readable(source: str) -> Iterator[None]:
+    """The client judges a kubeconfig by what it trips over. Raises Unconfigured."""
+    try:
+        yield
+    except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, AttributeError) as wrong:
+        told = " ".join(str(wrong).split()).rstrip(".")
+        raise Unconfigured(
+            f"{source} leads to no API server ({told}): let KUBECONFIG name a kubeconfig that can be read, or run in a "
+            "pod that has a service account"
+        ) from None
 
 
 def path(kind: Kind, namespace: str = "", name: str = "") -> str:
@@ -188,7 +228,7 @@ def _answered(ask: Callable[[], Any]) -> tuple[int, Mapping[str, str], bytes]:
     try:
         answer = ask()
         return answer.status, answer.getheaders(), answer.read()
-    except (urllib3.exceptions.HTTPError, ApiException, OSError) as wrong:
+    except (urllib3.exceptions.HTTPError, ApiException, ConfigException, OSError) as wrong:
         raise Unreachable(f"the API server does not answer: {wrong}") from None
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from pier_operator import trust
 from pier_operator.cache import Key
 from pier_operator.plan.child import Condition
 from pier_operator.plan.credentials import PROBE
@@ -142,7 +143,7 @@ class _Connection:
     """To the Service's address, for the registry's own name."""
 
     def __init__(self, target: Target) -> None:
-        trusting = ssl.create_default_context(cadata=target.authorities or None)
+        trusting = trust.forgiving(ssl.create_default_context(cadata=target.authorities or None))
         plain = socket.create_connection((target.address, target.port), timeout=_TIMEOUT)
         try:
             wrapped = trusting.wrap_socket(plain, server_hostname=target.host)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from prometheus_client import Gauge
+
 from pier_operator import api, metrics, probing
 from pier_operator.api import Manifest
 from pier_operator.apply import Applier, Changed, NameConflict, Outcome
@@ -88,6 +90,7 @@ class Reconciler:
         except KeyError as missing:
             return self._unreadable(manifest, f"field {missing} is missing: apply crds/ of this version")
         if registry.paused:
+            _forget_measure(metrics.READY, registry.key)
             self.reporter.report(manifest, status.paused(manifest, self._situation(registry)), self.clock())
             return float(self.settings.resync)
         try:
@@ -191,13 +194,15 @@ class Reconciler:
         meta, now = manifest["metadata"], self.clock()
         stamped = status.stamped([*troubled, stalled], meta["generation"], now, before)
         self.reporter.report(manifest, {**before, "conditions": [*stamped, *others]}, now)
+        metrics.READY.labels(meta["namespace"], meta["name"]).set(0)
         return _SOON
 
     def _forget(self, key: Key) -> None:
         self.cache.forget(key)
         self.prober.forget(key)
         self.reporter.forget(key)
-        _forget_measures(key)
+        for gauge in (metrics.CERTIFICATE, metrics.READY):
+            _forget_measure(gauge, key)
 
 
 def registry_pods(situation: Situation) -> list[Manifest]:
@@ -232,13 +237,16 @@ def _valid() -> Condition:
 
 
 def _measure(situation: Situation, planned: Plan, ready: bool) -> None:
-    metrics.READY.labels(*situation.registry.key).set(int(ready))
+    """A registry that sleeps as asked for is not one that is broken, so whether it is ready is not told."""
+    if situation.registry.mode == "Hibernated":
+        _forget_measure(metrics.READY, situation.registry.key)
+    else:
+        metrics.READY.labels(*situation.registry.key).set(int(ready))
     ends = planned.facts.get("tls", {}).get("notAfter")
     if ends:
         metrics.CERTIFICATE.labels(*situation.registry.key).set(datetime.fromisoformat(ends).timestamp())
 
 
-def _forget_measures(key: Key) -> None:
-    for gauge in (metrics.CERTIFICATE, metrics.READY):
-        with contextlib.suppress(KeyError):
-            gauge.remove(*key)
+def _forget_measure(gauge: Gauge, key: Key) -> None:
+    with contextlib.suppress(KeyError):
+        gauge.remove(*key)

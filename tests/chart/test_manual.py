@@ -66,7 +66,7 @@ def test_its_registries_are_what_the_api_takes(terminal: dict[str, str], plane: 
     _run("kubectl apply --filename crds/pierregistry.yaml", terminal)
     plane.kubectl("wait", "--for=condition=Established", "crd/pierregistries.registry.pier.dev")
     blocks = page(_PAGE).blocks("yaml")
-    assert len(blocks) == 2
+    assert len(blocks) == 5
     for block in blocks:
         plane.kubectl("create", "--dry-run=server", "--validate=strict", "--filename=-", stdin=block)
 

@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
-from cryptography import x509
 
 from charts.generate import CHART
-from pier_registry import pki
 from tests.chart.rendering import Manifest, Values, helm, of_kind, operator
 from tests.images.container import HARDENED, new_name
 from tests.parts.control_plane import ControlPlane
@@ -114,22 +112,3 @@ def wait(done: Callable[[], object], told: Callable[[], object], seconds: float 
     while not done():
         assert time.monotonic() < deadline, told()
         time.sleep(0.2)
-
-
-class Identified:
-    """Certificates that name their keys, as those of clusters do. Python 3.13, which the image has, asks for that."""
-
-    def __init__(self, plain: Callable[..., x509.CertificateBuilder]) -> None:
-        self._plain = plain
-        self._signer: Any = None
-
-    def __call__(
-        self, subject: x509.Name, issuer: x509.Name, key: Any, kind: x509.BasicConstraints
-    ) -> x509.CertificateBuilder:
-        builder = self._plain(subject, issuer, key, kind)
-        if kind.ca:
-            self._signer = key
-            builder = builder.add_extension(pki._usage(sign_certificates=True), critical=True)
-        known = x509.SubjectKeyIdentifier.from_public_key(key)
-        by = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._signer)
-        return builder.add_extension(known, critical=False).add_extension(by, critical=False)

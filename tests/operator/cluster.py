@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -123,12 +124,13 @@ class Cluster:
 
 @dataclass(slots=True)
 class Operator:
-    """`python -m pier_operator` with the rights of its service account."""
+    """`python -m pier_operator` with the rights of its service account; another `program` is a module and arguments."""
 
     plane: ControlPlane
     identity: str = "first"
     port: int = field(default_factory=free_port)
     settings: dict[str, str] = field(default_factory=dict)
+    program: tuple[str, ...] = ("pier_operator",)
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -146,8 +148,9 @@ class Operator:
         }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pier_operator"],
+                [sys.executable, "-m", *self.program],
                 env=inherited | environment,
+                cwd=ROOT,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -164,6 +167,12 @@ class Operator:
         finally:
             self.process = None
 
+    def is_ready(self) -> bool:
+        """Whether it watches."""
+        with contextlib.suppress(httpx.TransportError):
+            return self.asked("/readyz").status_code == 200
+        return False
+
     def asked(self, path: str) -> httpx.Response:
         return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=5)
 
@@ -171,6 +180,12 @@ class Operator:
         """The sum over all labels."""
         lines = self.asked("/metrics").text.splitlines()
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.partition("{")[0].split(" ")[0] == name)
+
+    def told_ready(self, namespace: str) -> str:
+        """The gauge of this namespace's registry, which the chart's alarm looks at; empty when it is not told."""
+        lines = self.asked("/metrics").text.splitlines()
+        gauges = [line for line in lines if line.startswith("pier_operator_registry_ready{")]
+        return next((line.rsplit(" ", 1)[1] for line in gauges if f'namespace="{namespace}"' in line), "")
 
     def writes(self) -> float:
         """Requests that change something, the Lease's own renewals left out."""

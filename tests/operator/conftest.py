@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from pier_operator.api import NAMESPACE
@@ -61,16 +59,10 @@ def operator(cluster: Cluster) -> Iterator[Operator]:
     running = Operator(cluster.plane)
     running.start()
     try:
-        eventually(lambda: _is_ready(running), 30, lambda: running.log.read_text()[-4000:])
+        eventually(running.is_ready, 30, lambda: running.log.read_text()[-4000:])
         yield running
     finally:
         running.stop()
-
-
-def _is_ready(operator: Operator) -> bool:
-    with contextlib.suppress(httpx.TransportError):
-        return operator.asked("/readyz").status_code == 200
-    return False
 
 
 @pytest.fixture

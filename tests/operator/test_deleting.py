@@ -66,13 +66,15 @@ def test_a_namespace_that_goes_is_left_in_peace(cluster: Cluster, operator: Oper
     assert "a fault of the operator" not in operator.log.read_text()
 
 
-def test_while_paused_nothing_is_changed(cluster: Cluster, installed: str) -> None:
+def test_while_paused_nothing_is_changed(cluster: Cluster, operator: Operator, installed: str) -> None:
+    eventually(lambda: operator.told_ready(installed))
     cluster.change(installed, spec={"paused": True})
     eventually(lambda: cluster.condition(installed, "Paused").get("status") == "True")
     cluster.delete("ConfigMap", installed, "pier-ca")
     cluster.change(installed, spec={"registry": {"workers": 7}})
     eventually(lambda: (cluster.get("PierRegistry", installed) or {})["status"]["phase"] == "Paused")
     assert cluster.get("ConfigMap", installed, "pier-ca") is None
+    eventually(lambda: operator.told_ready(installed) == "")
     cluster.change(installed, spec={"paused": False})
     eventually(lambda: cluster.get("ConfigMap", installed, "pier-ca"))
     eventually(lambda: not cluster.condition(installed, "Paused"))

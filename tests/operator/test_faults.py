@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 
-import bcrypt
 import pytest
 
-from pier_operator import api, x509
+from pier_operator import api
 from pier_operator.api import Manifest
 from pier_operator.kube import Kube
+from tests.operator.agreement import agree, children
 from tests.operator.in_process import FAULTS, FaultyKube, InProcess, has_become
 from tests.parts.control_plane import ControlPlane
 
@@ -47,33 +46,6 @@ def _calm(kube: Kube) -> Kube:
     return Kube(kube._client)
 
 
-def _children(kube: Kube, name: str) -> dict[tuple[str, str], Manifest]:
-    return {
-        (kind.name, "migrate" if kind.name == "Job" else api.name_of(each)): each
-        for kind in api.BUILT_IN
-        for each in kube.every(kind, name, api.REGISTRY)
-    }
-
-
-def _agree(kube: Kube, name: str) -> None:
-    """What was made at different moments belongs together."""
-    held = {
-        key: {k: base64.b64decode(v).decode() for k, v in (each.get("data") or {}).items()}
-        for (kind, key), each in _children(kube, name).items()
-        if kind == "Secret"
-    }
-    lines = dict(line.split(":", 1) for line in held["pier-users-file"]["users.htpasswd"].splitlines())
-    assert bcrypt.checkpw(held["pier-admin"]["password"].encode(), lines["admin"].encode())
-    assert bcrypt.checkpw(held["pier-users"]["pier-pull"].encode(), lines["pier-pull"].encode())
-    password = held["pier-db"]["password"]
-    assert f":{password}@" in held["pier-db-url"]["url"]
-    assert f"BY '{password}'" in held["pier-db-init"]["init.sql"]
-    leaf, authority = (
-        x509.certificates(held[key][part])[0] for key, part in (("pier-tls", "tls.crt"), ("pier-ca", "ca.crt"))
-    )
-    assert x509.is_signed_by(leaf, authority)
-
-
 def _rests(operator: InProcess, name: str) -> None:
     """Another look writes nothing, but for the status of what has been found since."""
     operator.refresh(name)
@@ -91,14 +63,14 @@ def undisturbed(kube: Kube) -> tuple[set[tuple[str, str]], int]:
     name = _create(kube)
     _install(operator, name)
     count = operator.kube.count
-    _agree(kube, name)
+    agree(kube, name)
     _rests(operator, name)
-    return set(_children(kube, name)), count
+    return set(children(kube, name)), count
 
 
 def test_an_installation_takes_few_requests(undisturbed: tuple[set[tuple[str, str]], int]) -> None:
-    children, count = undisturbed
-    assert len(children) == 22
+    found, count = undisturbed
+    assert len(found) == 22
     assert count < 150
 
 
@@ -107,14 +79,14 @@ def test_a_fault_at_any_request_of_an_installation_is_overcome(
     kube: Kube, undisturbed: tuple[set[tuple[str, str]], int], fault: str
 ) -> None:
     """Each request meets a fault; which one it is moves on from request to request."""
-    children, count = undisturbed
+    found, count = undisturbed
     offset = list(FAULTS).index(fault)
     for number in range(1 + offset, count + 1, len(FAULTS)):
         operator = InProcess(FaultyKube(kube, number, FAULTS[fault]))
         name = _create(kube)
         _install(operator, name)
-        assert set(_children(kube, name)) == children, f"{fault} at request {number}"
-        _agree(kube, name)
+        assert set(children(kube, name)) == found, f"{fault} at request {number}"
+        agree(kube, name)
         _rests(operator, name)
 
 
@@ -123,7 +95,7 @@ def test_a_fault_at_any_request_of_an_upgrade_is_overcome(kube: Kube, fault: str
     name = _create(kube)
     operator = InProcess(FaultyKube(kube))
     _install(operator, name)
-    secrets = {key: each["data"] for key, each in _children(kube, name).items() if key[0] == "Secret"}
+    secrets = {key: each["data"] for key, each in children(kube, name).items() if key[0] == "Secret"}
     for number in range(1 + list(FAULTS).index(fault), 15, len(FAULTS)):
         faulty = InProcess(FaultyKube(kube, number, FAULTS[fault])).upgraded(registry_image=f"pier:{fault}-{number}")
         faulty.refresh(name)
@@ -131,20 +103,20 @@ def test_a_fault_at_any_request_of_an_upgrade_is_overcome(kube: Kube, fault: str
         deployment = kube.get(api.KINDS["Deployment"], name, _NAME)
         assert deployment
         assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == f"pier:{fault}-{number}"
-        jobs = [key for key in _children(kube, name) if key[0] == "Job"]
+        jobs = [key for key in children(kube, name) if key[0] == "Job"]
         assert len(jobs) == 1
-    assert {key: each["data"] for key, each in _children(kube, name).items() if key[0] == "Secret"} == secrets
+    assert {key: each["data"] for key, each in children(kube, name).items() if key[0] == "Secret"} == secrets
 
 
 def test_a_stale_list_makes_no_second_password(kube: Kube) -> None:
     """A restart that sees nothing of what the process before has made."""
     name = _create(kube)
     _install(InProcess(FaultyKube(kube)), name)
-    before = {key: each["data"] for key, each in _children(kube, name).items() if key[0] == "Secret"}
+    before = {key: each["data"] for key, each in children(kube, name).items() if key[0] == "Secret"}
     blind = InProcess(FaultyKube(kube))
     for _ in range(3):
         blind.look((name, _NAME))
-    assert {key: each["data"] for key, each in _children(kube, name).items() if key[0] == "Secret"} == before
+    assert {key: each["data"] for key, each in children(kube, name).items() if key[0] == "Secret"} == before
 
 
 def test_a_registry_of_the_same_name_is_another_one(kube: Kube) -> None:
@@ -158,10 +130,10 @@ def test_a_registry_of_the_same_name_is_another_one(kube: Kube) -> None:
         "DELETE", target, body={"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
     )
     kube.create(_resource(name))
-    before = set(_children(kube, name))
+    before = set(children(kube, name))
     operator.look((name, _NAME))
     assert stale
-    assert set(_children(kube, name)) == before
+    assert set(children(kube, name)) == before
 
 
 def _resource(namespace: str) -> Manifest:

@@ -12,6 +12,7 @@ from pier_operator import api
 from pier_operator.apply import is_within
 from pier_operator.kube import path_of
 from pier_operator.plan import plan
+from tests.chart import published
 from tests.operator import golden
 from tests.operator.cluster import Cluster
 from tests.operator.planning import manifests, settled, situation
@@ -49,6 +50,16 @@ def test_a_real_api_server_takes_every_child(cluster: Cluster, namespace: str, c
         child["metadata"]["namespace"] = namespace
         answer = _dry_run(cluster, child)
         assert is_within(child, answer), f"{child['kind']} {child['metadata']['name']}"
+
+
+@pytest.mark.parametrize("version", published.VERSIONS)
+@pytest.mark.parametrize("case", golden.CASES)
+def test_every_child_is_one_that_this_release_takes(case: str, version: str) -> None:
+    """Held against what Kubernetes publishes, unknown fields too; kinds of other projects are not in there."""
+    foreign = {kind.name for kind in api.OPTIONAL}
+    made = [each for each in golden.children(case) if each["kind"] not in foreign]
+    assert len(made) > 10
+    assert [fault for each in made for fault in published.faults(each, version)] == []
 
 
 def _dry_run(cluster: Cluster, child: api.Manifest) -> dict[str, Any]:

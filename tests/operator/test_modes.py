@@ -16,6 +16,7 @@ def test_a_hibernated_registry_sleeps_and_wakes_with_its_data(
 ) -> None:
     cluster.create(namespace)
     cluster.wait_for(namespace, "RegistryAvailable", "Available", within=30)
+    assert operator.told_ready(namespace) == "0.0"  # nobody serves here, so no push works
     claims = _claims(cluster, namespace)
     cluster.change(namespace, spec={"mode": "Hibernated"})
     eventually(lambda: _replicas(cluster, namespace) == (0, 0), 30)
@@ -23,10 +24,12 @@ def test_a_hibernated_registry_sleeps_and_wakes_with_its_data(
     assert told["status"] == "False"
     assert cluster.condition(namespace, "Stalled")["status"] == "False"
     assert cluster.condition(namespace, "Reconciling")["status"] == "False"
+    eventually(lambda: operator.told_ready(namespace) == "")  # or the alarm would ring in the night
     cluster.change(namespace, spec={"mode": "Active"})
     cluster.wait_for(namespace, "RegistryAvailable", "Available", within=30)
     assert _replicas(cluster, namespace) == (1, 1)
     assert _claims(cluster, namespace) == claims
+    eventually(lambda: operator.told_ready(namespace) == "0.0")
 
 
 def _claims(cluster: Cluster, namespace: str) -> set[str]:

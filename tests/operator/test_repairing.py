@@ -174,6 +174,7 @@ def test_a_name_that_is_taken_is_told_and_left_alone(cluster: Cluster, operator:
     cluster.create(namespace)
     told = cluster.wait_for(namespace, "Ready", "NameConflict")
     assert "ConfigMap pier-ca" in told["message"]
+    eventually(lambda: operator.told_ready(namespace) == "0.0")
     assert cluster.condition(namespace, "Stalled")["status"] == "True"
     found = cluster.get("ConfigMap", namespace, "pier-ca")
     assert found

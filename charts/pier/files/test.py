@@ -5,9 +5,8 @@ import time
 import urllib.error
 import urllib.request
 
-from kubernetes import client, config
-
-GROUP, VERSION, PLURAL = "registry.pier.dev", "v1alpha1", "pierregistries"
+from pier_operator.api import PIER_REGISTRY
+from pier_operator.kube import Kube, Refused
 
 
 def answer(url: str) -> str:
@@ -22,34 +21,31 @@ def answer(url: str) -> str:
     raise SystemExit(f"{url} does not answer: {last}")
 
 
-def registries(namespace: str | None) -> int:
+def registries(kube: Kube, namespace: str) -> int:
     """How many there are, as the operator sees them."""
-    api = client.CustomObjectsApi()
     try:
-        if namespace is None:
-            found = api.list_cluster_custom_object(GROUP, VERSION, PLURAL)
-        else:
-            found = api.list_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL)
-    except client.ApiException as refused:
+        return len(kube.every(PIER_REGISTRY, namespace))
+    except Refused as refused:
         raise SystemExit(
             f"the operator sees no PierRegistries ({refused.reason}): set crds.enabled and rbac.create, or give it both"
         ) from None
-    return len(found["items"])
 
 
-def may_make_secrets(namespace: str | None) -> bool:
-    wanted = {"verb": "create", "resource": "secrets", "namespace": namespace or ""}
-    review = {"spec": {"resourceAttributes": wanted}}
-    return client.AuthorizationV1Api().create_self_subject_access_review(review).status.allowed
+def may_make_secrets(kube: Kube, namespace: str) -> bool:
+    wanted = {"verb": "create", "resource": "secrets", "namespace": namespace}
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
+    asked = {**review, "spec": {"resourceAttributes": wanted}}
+    told = kube.request("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=asked)
+    return bool(told["status"]["allowed"])
 
 
 def main(url: str, *namespaces: str) -> None:
     print(answer(f"{url}/readyz"))
-    config.load_incluster_config()
-    for namespace in namespaces or (None,):
+    kube = Kube.connected()
+    for namespace in namespaces or ("",):
         where = f"namespace {namespace}" if namespace else "the cluster"
-        print(f"{registries(namespace)} registries in {where}")
-        if not may_make_secrets(namespace):
+        print(f"{registries(kube, namespace)} registries in {where}")
+        if not may_make_secrets(kube, namespace):
             raise SystemExit(f"the operator may not make Secrets in {where}: set rbac.create, or give it a role")
 
 
