@@ -45,7 +45,7 @@ def measure(bench: Bench) -> Iterator[Row]:
 
 
 def _round(here: Field, number: int) -> dict[str, float]:
-    """Each look that finds an edit writes that one child, once."""
+    """Each look that finds an edit writes that one child, once. One sender: several only wait for each other."""
     looks, writes = here.rested(), here.operator.writes()
     begin = time.monotonic()
     for edit in range(_EDITS):
