@@ -5,6 +5,7 @@ It has a network of its own, in which its Service's name is its own address.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -70,6 +71,7 @@ class MysqlPod:
                 env={**os.environ, **self._environment()},
                 stdout=log,
                 stderr=log,
+                start_new_session=True,
             )  # fmt: skip
         if wait:
             self.wait_until_ready()
@@ -102,20 +104,29 @@ class MysqlPod:
         return done.stdout if done.returncode == 0 else f"exit {done.returncode}: {done.stderr}"
 
     def kill(self) -> None:
-        self._end(signal.SIGKILL)
+        """All of it at once, as a container ends."""
+        if self.process is None:
+            return
+        group = self.process.pid
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+        self.process.wait(timeout=60)
+        self.process = None
+        with contextlib.suppress(ProcessLookupError):
+            for _ in range(600):
+                os.killpg(group, 0)
+                time.sleep(0.05)
+            raise AssertionError("the killed database does not end")
 
     def stop(self) -> None:
-        self._end(signal.SIGTERM)
+        if self.process:
+            self.process.terminate()
+            self.process.wait(timeout=60)
+            self.process = None
 
     def remove(self) -> None:
         self.kill()
         shutil.rmtree(self.home, ignore_errors=True)
-
-    def _end(self, number: signal.Signals) -> None:
-        if self.process:
-            self.process.send_signal(number)
-            self.process.wait(timeout=60)
-            self.process = None
 
     def _lay_out(self) -> None:
         for name in ("upper", "work"):
