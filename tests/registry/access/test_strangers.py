@@ -2,115 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from flask import Blueprint, Flask, g
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
-from pier_registry.names import RepositoryName
 from pier_registry.settings import Settings
-from pier_registry.web import gate, responses, routing, token_endpoint, tokens
-from pier_registry.web.auth import Authenticator
-from pier_registry.web.rights import Rights
-from pier_registry.web.throttle import Throttle
-from pier_registry.web.users import Users
-from pier_registry.web.verdicts import Verdicts
-from tests.registry.access.door import basic, line, swap
-
-ALICE = {"Authorization": basic("alice", "wonderland")}
-EMPTY = {"Authorization": basic("", "")}
-BASIC = 'Basic realm="Pier"'
-BEARER = 'Bearer realm="https://localhost/v2/token",service="localhost"'
-
-
-def application(settings: Settings) -> Flask:
-    """A read and a write in each room, the ping of v2, and where tokens are had."""
-    app = Flask("door", static_folder=None)
-    authenticator = Authenticator(Users(settings.users_file), Throttle(3), Verdicts(), tokens.of(settings))
-    routing.install(app)
-    responses.install(app)
-    gate.install(app, authenticator, Rights(settings.rights_file, "push"), settings)
-    room = Blueprint("room", __name__)
-    token_endpoint.register(room)
-    room.get("/v2/", endpoint="ping")(lambda: gate.caller().name)
-    room.get("/v2/<repository:name>/blobs/<blob>", endpoint="blob")(lambda name, blob: f"{blob} of {name}")
-    for path in ("/v1/<repository:name>/tags", "/v2/<repository:name>/tags", "/api/<repository:name>/tags"):
-        room.get(path, endpoint=f"read {path[:3]}")(read)
-        room.put(path, endpoint=f"write {path[:3]}")(write)
-        room.get(path.replace("tags", "price"), endpoint=f"price {path[:3]}")(price)
-    room.get("/v1/account")(account)
-    room.get("/open")(in_the_open)
-    app.register_blueprint(room)
-    app.after_request(_with_user)
-    return app
-
-
-def _with_user(answer: Any) -> Any:
-    user = g.get("user")
-    answer.headers["Seen"] = "nobody" if user is None else user.name or "anybody"
-    return answer
-
-
-def read(name: RepositoryName) -> str:
-    gate.require("pull", name.full)
-    return f"{name} for {gate.caller().name or 'anybody'}"
-
-
-def write(name: RepositoryName) -> str:
-    gate.require("push", name.full)
-    return "written"
-
-
-def price(name: RepositoryName) -> str:
-    """A read that takes more than the right to pull."""
-    gate.require("delete", name.full)
-    return "told"
-
-
-@gate.for_users
-def account() -> str:
-    return gate.caller().name
-
-
-@gate.open_to_all
-def in_the_open() -> str:
-    return "open"
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    (tmp_path / "users.htpasswd").write_text(line("alice", "wonderland"))
-    return tmp_path
-
-
-@pytest.fixture
-def web(data: Path) -> Iterator[FlaskClient]:
-    with application(Settings(data=data, anonymous_pull=True)).test_client() as client:
-        yield client
-
-
-@pytest.fixture
-def closed(data: Path) -> Iterator[FlaskClient]:
-    with application(Settings(data=data)).test_client() as client:
-        yield client
-
-
-def token(web: FlaskClient, **headers: str) -> dict[str, str]:
-    return {"Authorization": "Bearer " + web.get("/v2/token", headers=headers).get_json()["token"]}
-
-
-def challenge(answer: TestResponse) -> str:
-    assert answer.status_code == 401
-    assert answer.content_type == "application/json"
-    return str(answer.headers["WWW-Authenticate"])
-
+from tests.registry.access.door import basic, swap
+from tests.registry.access.open_door import ALICE, BASIC, BEARER, EMPTY, application, challenge, token
 
 # What strangers get.
 
@@ -144,24 +43,24 @@ def test_a_stranger_who_lacks_a_right_is_asked_to_log_in(web: FlaskClient, room:
     assert challenge(web.get(f"/{room}/app/price", headers=headers)).startswith(expected)
 
 
-def test_a_user_who_lacks_a_right_is_denied(web: FlaskClient, data: Path) -> None:
-    swap(data / "rights.yaml", "users: {alice: [{role: pull, repositories: '*'}]}")
+def test_a_user_who_lacks_a_right_is_denied(web: FlaskClient, open_data: Path) -> None:
+    swap(open_data / "rights.yaml", "users: {alice: [{role: pull, repositories: '*'}]}")
     for headers in (ALICE, token(web, **ALICE)):
         answer = web.put("/v2/app/tags", headers=headers)
         assert (answer.status_code, answer.get_json()["errors"][0]["code"]) == (403, "DENIED")
         assert "WWW-Authenticate" not in answer.headers
 
 
-def test_an_entry_says_what_strangers_see(web: FlaskClient, data: Path) -> None:
-    swap(data / "rights.yaml", "users: {anonymous: [{role: pull, repositories: 'public/*'}]}")
+def test_an_entry_says_what_strangers_see(web: FlaskClient, open_data: Path) -> None:
+    swap(open_data / "rights.yaml", "users: {anonymous: [{role: pull, repositories: 'public/*'}]}")
     assert web.get("/v1/public/app/tags").status_code == 200
     assert challenge(web.get("/v1/secret/app/tags")) == BASIC
     assert web.get("/v1/secret/app/tags", headers=ALICE).status_code == 200
 
 
 @pytest.mark.parametrize("role", ["push", "admin"])
-def test_no_entry_lets_strangers_write(web: FlaskClient, data: Path, role: str) -> None:
-    swap(data / "rights.yaml", f"users: {{anonymous: [{{role: {role}, repositories: '*'}}]}}")
+def test_no_entry_lets_strangers_write(web: FlaskClient, open_data: Path, role: str) -> None:
+    swap(open_data / "rights.yaml", f"users: {{anonymous: [{{role: {role}, repositories: '*'}}]}}")
     assert web.get("/v1/app/tags").status_code == 200
     assert challenge(web.put("/v1/app/tags", headers=EMPTY)) == BASIC
     assert challenge(web.get("/v1/app/price")) == BASIC
@@ -285,8 +184,8 @@ def test_a_host_that_is_none_gets_no_challenge(web: FlaskClient, host: str) -> N
     assert "WWW-Authenticate" not in answer.headers
 
 
-def test_the_public_url_wins_over_the_host(data: Path) -> None:
-    settings = Settings(data=data, anonymous_pull=True, public_url="https://pier.example.org")
+def test_the_public_url_wins_over_the_host(open_data: Path) -> None:
+    settings = Settings(data=open_data, anonymous_pull=True, public_url="https://pier.example.org")
     with application(settings).test_client() as web:
         told = challenge(web.get("/v2/", headers={"Host": "inside:5443"}))
     assert told == 'Bearer realm="https://pier.example.org/v2/token",service="pier.example.org"'
@@ -300,109 +199,3 @@ def test_old_engines_find_no_v2(web: FlaskClient, path: str, headers: dict[str, 
     assert answer.status_code == 404
     assert "WWW-Authenticate" not in answer.headers
     assert web.get("/v1/app/tags", headers=headers | {"User-Agent": agent}).status_code == 200
-
-
-# Where tokens are had.
-
-
-def test_whoever_asks_gets_a_token(web: FlaskClient) -> None:
-    answer = web.get("/v2/token?service=localhost&scope=repository:app:pull&scope=repository:b:pull&client_id=docker")
-    told = answer.get_json()
-    assert set(told) == {"token", "access_token", "expires_in", "issued_at"}
-    assert (told["token"], told["expires_in"]) == (told["access_token"], 300)
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", told["issued_at"])
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert answer.headers["Seen"] == "anybody"
-
-
-@pytest.mark.parametrize("headers", [{}, EMPTY], ids=["nothing", "empty"])
-def test_the_token_of_a_stranger_names_nobody(web: FlaskClient, headers: dict[str, str]) -> None:
-    assert web.get("/v2/app/tags", headers=token(web, **headers)).text == "app for anybody"
-
-
-def test_a_login_gets_a_token_of_its_own(web: FlaskClient) -> None:
-    answer = web.get("/v2/token?account=alice&offline_token=true", headers=ALICE)
-    assert answer.headers["Seen"] == "alice"
-    assert "refresh_token" not in answer.get_json()
-    bearer = {"Authorization": f"Bearer {answer.get_json()['access_token']}"}
-    assert web.get("/v2/app/tags", headers=bearer).text == "app for alice"
-    assert web.put("/v2/app/tags", headers=bearer).text == "written"
-
-
-def test_a_wrong_password_gets_no_token_and_is_counted(web: FlaskClient) -> None:
-    wrong = {"Authorization": basic("alice", "guess")}
-    assert [challenge(web.get("/v2/token", headers=wrong)) for _ in range(3)] == [BASIC] * 3
-    assert web.get("/v2/token", headers=wrong).status_code == 429
-    assert web.get("/v2/token", headers=ALICE).status_code == 429
-
-
-@pytest.mark.parametrize("said", ["Bearer x.y", "Token x", "Basic !", basic("", "x"), basic("anonymous", "")])
-def test_nothing_else_gets_a_token(web: FlaskClient, said: str) -> None:
-    assert challenge(web.get("/v2/token", headers={"Authorization": said})) == BASIC
-
-
-def test_a_token_gets_no_other_token(web: FlaskClient) -> None:
-    assert challenge(web.get("/v2/token", headers=token(web, **ALICE))) == BASIC
-
-
-def form(web: FlaskClient, **fields: str) -> TestResponse:
-    sent = {"service": "localhost", "client_id": "containerd-client", "scope": "repository:app:pull,push"} | fields
-    return web.post("/v2/token", data=sent)
-
-
-def test_a_login_may_come_as_a_form(web: FlaskClient) -> None:
-    told = form(web, grant_type="password", username="alice", password="wonderland").get_json()
-    bearer = {"Authorization": f"Bearer {told['access_token']}"}
-    assert web.put("/v2/app/tags", headers=bearer).text == "written"
-
-
-def test_a_form_may_name_nobody(web: FlaskClient) -> None:
-    told = form(web, grant_type="password", username="", password="").get_json()
-    bearer = {"Authorization": f"Bearer {told['access_token']}"}
-    assert web.get("/v2/app/tags", headers=bearer).text == "app for anybody"
-
-
-@pytest.mark.parametrize(
-    ("name", "password"), [("alice", "guess"), ("alice", ""), ("", "x"), ("a\0b", "x"), ("\ud800", "x")]
-)
-def test_a_wrong_form_gets_no_token(web: FlaskClient, name: str, password: str) -> None:
-    body = {"grant_type": "password", "username": name.encode("utf-8", "surrogatepass"), "password": password}
-    assert challenge(web.post("/v2/token", data=body)) == BASIC
-
-
-@pytest.mark.parametrize("grant", ["", "refresh_token", "authorization_code"])
-def test_only_a_password_is_a_grant(web: FlaskClient, grant: str) -> None:
-    answer = form(web, grant_type=grant, username="alice", password="wonderland", refresh_token="x")
-    assert (answer.status_code, "grant_type must be password" in answer.text) == (400, True)
-
-
-def test_an_endless_form_is_refused(web: FlaskClient) -> None:
-    assert web.post("/v2/token", data=b"x" * 100_000).status_code == 413
-
-
-# Off, as it is by default.
-
-
-@pytest.mark.parametrize(
-    "path", ["/v2/", "/v2", "/v2/app/tags", "/v2/token", "/v2/nothing", "/v1/app/tags", "/api/x/tags"]
-)
-@pytest.mark.parametrize("headers", [{}, EMPTY, {"Authorization": "Bearer x.y"}], ids=["nothing", "empty", "token"])
-def test_without_the_setting_everybody_logs_in_with_a_password(
-    closed: FlaskClient, path: str, headers: dict[str, str]
-) -> None:
-    assert challenge(closed.get(path, headers=headers)) == BASIC
-
-
-def test_without_the_setting_nobody_is_told_where_tokens_would_be(closed: FlaskClient) -> None:
-    assert closed.get("/v2/token", headers=ALICE).status_code == 404
-    assert form(closed, grant_type="password", username="alice", password="wonderland").status_code == 401
-    assert closed.post("/v2/token", headers=ALICE, data={"grant_type": "password"}).status_code == 404
-
-
-def test_a_token_dies_with_the_setting(web: FlaskClient, closed: FlaskClient) -> None:
-    assert challenge(closed.get("/v2/app/tags", headers=token(web, **ALICE))) == BASIC
-
-
-def test_a_token_says_nothing_but_who_and_how_long(web: FlaskClient) -> None:
-    said = token(web, **ALICE)["Authorization"].removeprefix("Bearer ").partition(".")[0]
-    assert set(json.loads(base64.urlsafe_b64decode(said + "=="))) == {"user", "until"}
