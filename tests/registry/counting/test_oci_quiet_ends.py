@@ -27,6 +27,19 @@ def deleter(registry: Registry) -> Client:
     return Client(registry, "bob")
 
 
+def loses_its_tag_soon_after(deleter: Client) -> None:
+    """A little later than a push may end without a word."""
+    passing.time(deleter.registry, SOON)
+    deleter.untags(NAME, "1")
+
+
+def ends_well(pusher: Client, name: str, document: Document) -> None:
+    """The push, since what it was promised is still there; and then nothing is left of it."""
+    pusher.puts(name, document, "1")
+    assert pusher.pulled(name, "1", document)
+    oci_truth.is_at_rest(pusher.registry)
+
+
 @pytest.mark.parametrize("document", [ONE, BOTH], ids=["image", "index"])
 def test_a_push_of_what_the_tag_holds_ends_with_a_look_at_the_tag(
     registry: Registry, pusher: Client, deleter: Client, document: Document
@@ -36,8 +49,7 @@ def test_a_push_of_what_the_tag_holds_ends_with_a_look_at_the_tag(
         assert pusher.asks_for(NAME, below)
     pusher.brings(NAME, document)
     pusher.looks_at(NAME, "1")
-    passing.time(registry, SOON)
-    deleter.untags(NAME, "1")
+    loses_its_tag_soon_after(deleter)
     assert truth.files(registry) == {}
 
 
@@ -47,11 +59,8 @@ def test_a_look_of_others_ends_nothing(registry: Registry, deleter: Client, agen
     pusher.pushes(NAME, ONE, "1")
     pusher.brings(NAME, ONE)
     pusher.looks_at(NAME, "1")
-    passing.time(registry, SOON)
-    deleter.untags(NAME, "1")
-    pusher.puts(NAME, ONE, "1")
-    assert pusher.pulled(NAME, "1", ONE)
-    oci_truth.is_at_rest(registry)
+    loses_its_tag_soon_after(deleter)
+    ends_well(pusher, NAME, ONE)
 
 
 def test_a_look_at_a_tag_that_holds_less_than_was_asked_for_ends_nothing(
@@ -60,11 +69,8 @@ def test_a_look_at_a_tag_that_holds_less_than_was_asked_for_ends_nothing(
     pusher.pushes(NAME, ONE, "1")
     pusher.brings(NAME, TWO)
     pusher.looks_at(NAME, "1")
-    passing.time(registry, SOON)
-    deleter.untags(NAME, "1")
-    pusher.puts(NAME, TWO, "1")
-    assert pusher.pulled(NAME, "1", TWO)
-    oci_truth.is_at_rest(registry)
+    loses_its_tag_soon_after(deleter)
+    ends_well(pusher, NAME, TWO)
 
 
 def test_a_look_while_more_comes_ends_nothing(registry: Registry, pusher: Client, deleter: Client) -> None:
@@ -72,13 +78,10 @@ def test_a_look_while_more_comes_ends_nothing(registry: Registry, pusher: Client
     assert pusher.asks(NAME, BASE)
     begun = pusher.begins(NAME)
     pusher.looks_at(NAME, "1")
-    passing.time(registry, SOON)
-    deleter.untags(NAME, "1")
+    loses_its_tag_soon_after(deleter)
     pusher.finishes(NAME, begun, blob("two"), rest=blob("two"))
     pusher.brings(NAME, TWO, but=[BASE, blob("two")])
-    pusher.puts(NAME, TWO, "1")
-    assert pusher.pulled(NAME, "1", TWO)
-    oci_truth.is_at_rest(registry)
+    ends_well(pusher, NAME, TWO)
 
 
 def test_who_goes_on_after_the_look_has_all_the_time_again(registry: Registry, pusher: Client, deleter: Client) -> None:
@@ -86,12 +89,9 @@ def test_who_goes_on_after_the_look_has_all_the_time_again(registry: Registry, p
     assert pusher.asks(NAME, BASE)
     pusher.looks_at(NAME, "1")
     pusher.sends(NAME, blob("two"))
-    passing.time(registry, SOON)
-    deleter.untags(NAME, "1")
+    loses_its_tag_soon_after(deleter)
     pusher.brings(NAME, TWO, but=[BASE, blob("two")])
-    pusher.puts(NAME, TWO, "1")
-    assert pusher.pulled(NAME, "1", TWO)
-    oci_truth.is_at_rest(registry)
+    ends_well(pusher, NAME, TWO)
 
 
 def test_a_look_ends_nothing_of_another_pusher(registry: Registry, pusher: Client, deleter: Client) -> None:
@@ -99,11 +99,8 @@ def test_a_look_ends_nothing_of_another_pusher(registry: Registry, pusher: Clien
     other.pushes(NAME, ONE, "1")
     other.brings(NAME, ONE)
     pusher.looks_at(NAME, "1")
-    passing.time(registry, SOON)
-    deleter.untags(NAME, "1")
-    other.puts(NAME, ONE, "1")
-    assert other.pulled(NAME, "1", ONE)
-    oci_truth.is_at_rest(registry)
+    loses_its_tag_soon_after(deleter)
+    ends_well(other, NAME, ONE)
 
 
 def test_a_question_that_led_to_a_mount_is_answered_by_it(registry: Registry, deleter: Client) -> None:
@@ -129,9 +126,7 @@ def test_a_mount_takes_back_one_question_only(registry: Registry, deleter: Clien
     skopeo.puts(NAME, ONE, "1")
     deleter.untags("team/base", "1")
     deleter.untags(NAME, "1")
-    skopeo.puts("team/base", ONE, "1")
-    assert skopeo.pulled("team/base", "1", ONE)
-    oci_truth.is_at_rest(registry)
+    ends_well(skopeo, "team/base", ONE)
 
 
 def test_a_mount_by_others_takes_nothing_back(registry: Registry, pusher: Client, deleter: Client) -> None:
@@ -142,6 +137,4 @@ def test_a_mount_by_others_takes_nothing_back(registry: Registry, pusher: Client
     pusher.puts(NAME, ONE, "1")
     deleter.untags("team/base", "1")
     deleter.untags(NAME, "1")
-    pusher.puts("team/base", ONE, "1")
-    assert pusher.pulled("team/base", "1", ONE)
-    oci_truth.is_at_rest(registry)
+    ends_well(pusher, "team/base", ONE)
