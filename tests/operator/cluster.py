@@ -11,7 +11,8 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -27,16 +28,25 @@ from tests.parts.registry import free_port
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SYSTEM: Final = "pier-system"
+ACCOUNT: Final = "pier-operator"
+# What registry `pier` has before its database is ready.
+UNGATED: Final = {
+    ("Secret", "pier-admin"), ("Secret", "pier-users"), ("Secret", "pier-users-file"), ("Secret", "pier-pull"),
+    ("Secret", "pier-ca"), ("Secret", "pier-tls"), ("ConfigMap", "pier-ca"),
+    ("Secret", "pier-db"), ("Secret", "pier-db-init"), ("Secret", "pier-db-tls"), ("Secret", "pier-db-url"),
+    ("Service", "pier"), ("Service", "pier-metrics"), ("Service", "pier-mysql"), ("ServiceAccount", "pier"),
+    ("PersistentVolumeClaim", "pier-data"), ("PersistentVolumeClaim", "pier-mysql"), ("StatefulSet", "pier-mysql"),
+    ("NetworkPolicy", "pier"), ("NetworkPolicy", "pier-mysql"),
+}  # fmt: skip
 Found = TypeVar("Found")
 
 
 @dataclass(slots=True)
-class Cluster:
-    """A control plane with Pier's API, and a node. `kube` is an admin's."""
+class Api:
+    """A control plane with Pier's API. `kube` is an admin's."""
 
     plane: ControlPlane
     kube: Kube
-    node: Node
 
     def create(self, namespace: str, name: str = "pier", spec: Manifest | None = None, **meta: Any) -> Manifest:
         body = {
@@ -123,6 +133,13 @@ class Cluster:
 
 
 @dataclass(slots=True)
+class Cluster(Api):
+    """And a node, as far as a registry needs one."""
+
+    node: Node
+
+
+@dataclass(slots=True)
 class Operator:
     """`python -m pier_operator` with the rights of its service account; another `program` is a module and arguments."""
 
@@ -140,7 +157,7 @@ class Operator:
     def start(self) -> None:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("PIER_")}
         environment = {
-            "KUBECONFIG": str(self.plane.as_service_account(SYSTEM, "pier-operator")),
+            "KUBECONFIG": str(self.plane.as_service_account(SYSTEM, ACCOUNT)),
             "PIER_OPERATOR_PORT": str(self.port),
             "PIER_OPERATOR_IDENTITY": self.identity,
             "PIER_OPERATOR_LEASE": "6",
@@ -190,6 +207,35 @@ class Operator:
     def writes(self) -> float:
         """Requests that change something, the Lease's own renewals left out."""
         return self.metric("pier_operator_writes_total")
+
+
+@contextmanager
+def with_pier(plane: ControlPlane) -> Iterator[Cluster]:
+    """A running control plane gets Pier's API and the operator's account, with the rights of rbac.yaml and no others.
+
+    The node plays no kubelet until it is started.
+    """
+    with_api(plane)
+    plane.kubectl("create", "namespace", SYSTEM)
+    plane.kubectl("create", "serviceaccount", ACCOUNT, "-n", SYSTEM)
+    plane.kubectl("apply", "-f", str(ROOT / "operator" / "rbac.yaml"))
+    account = f"--serviceaccount={SYSTEM}:{ACCOUNT}"
+    for role in ("pier-operator", "pier-operator-cluster"):
+        plane.kubectl("create", "clusterrolebinding", role, f"--clusterrole={role}", account)
+    plane.kubectl("create", "rolebinding", "lease", "-n", SYSTEM, "--role=pier-operator-lease", account)
+    kube = Kube.connected(plane.kubeconfig)
+    node = Node(kube)
+    try:
+        yield Cluster(plane, kube, node)
+    finally:
+        node.stop()
+
+
+def with_api(plane: ControlPlane) -> None:
+    """Pier's API, until the server takes its resources."""
+    plane.kubectl("apply", "-f", str(ROOT / "crds"))
+    name = f"{api.PIER_REGISTRY.plural}.{api.PIER_REGISTRY.group}"
+    plane.kubectl("wait", "--for=condition=Established", "crd", name)
 
 
 def eventually(look: Callable[[], Found | None], within: float = 20, told: Callable[[], str] = lambda: "") -> Found:

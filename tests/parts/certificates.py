@@ -24,18 +24,27 @@ class Pair:
 
 
 class Authority:
-    """A CA of its own below a folder; `ca.crt` and `ca.key` lie there too."""
+    """A CA of its own below a folder; `ca.crt` and `ca.key` lie there too. What is there already stays."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
+        self.pair = Pair(folder / "ca.crt", folder / "ca.key")
         self._name = _name("test authority")
+        if self.pair.key.exists():
+            held = serialization.load_pem_private_key(self.pair.key.read_bytes(), password=None)
+            assert isinstance(held, ec.EllipticCurvePrivateKey)
+            self._key = held
+            return
+        self._key = ec.generate_private_key(ec.SECP256R1())
         made = _certificate(self._name, self._name, self._key.public_key(), _CA).sign(self._key, hashes.SHA256())
-        self.pair = _written(folder, "ca", made, self._key)
+        _write(self.pair, made, self._key)
 
     def issue(self, file: str, user: str, *, groups: str = "", names: tuple[str, ...] = ()) -> Pair:
         """A pair for a client with this user and group, or for a server with these DNS names and addresses."""
+        pair = Pair(self.folder / f"{file}.crt", self.folder / f"{file}.key")
+        if pair.key.exists():
+            return pair
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _name(user, groups)
         builder = _certificate(subject, self._name, key.public_key(), _LEAF)
@@ -43,7 +52,8 @@ class Authority:
         builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(list(map(_general, names))), critical=False)
-        return _written(self.folder, file, builder.sign(self._key, hashes.SHA256()), key)
+        _write(pair, builder.sign(self._key, hashes.SHA256()), key)
+        return pair
 
 
 _CA = x509.BasicConstraints(ca=True, path_length=0)
@@ -76,11 +86,9 @@ def _general(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-def _written(folder: Path, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Pair:
-    pair = Pair(folder / f"{name}.crt", folder / f"{name}.key")
+def _write(pair: Pair, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
     pair.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     pair.key.write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     pair.key.chmod(0o600)
-    return pair

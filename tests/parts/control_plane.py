@@ -1,7 +1,7 @@
 """A Kubernetes control plane on this host: etcd, API server and controller manager, with certificates of their own.
 
-No node, no scheduler: pods are stored and never run. Addresses of Services lie in 127.96.0.0/16, so that a test can
-listen on one.
+By itself without node and scheduler: pods are stored and never run. Addresses of Services then lie in 127.96.0.0/16,
+so that a test can listen on one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.parts.registry import free_port
 
 READY_WITHIN: Final = 60.0
 # Each takes a moment to start, so only what gives life to what a test makes.
-_CONTROLLERS: Final = (
+CONTROLLERS: Final = (
     "serviceaccount-controller",
     "garbage-collector-controller",
     "namespace-controller",
@@ -45,16 +45,23 @@ _CONTROLLERS: Final = (
 
 @dataclass(slots=True)
 class ControlPlane:
-    """`kubeconfig` is an admin's. All files lie below `home`. Without `controllers` nothing acts but who asks."""
+    """`kubeconfig` is an admin's. All files lie below `home`, and a second start goes on with what is there.
+
+    Only the named `controllers` act. `names` are more names of the API server, `api_flags` more flags, of which the
+    last counts.
+    """
 
     home: Path
-    controllers: bool = True
+    controllers: tuple[str, ...] = CONTROLLERS
     port: int = field(default_factory=free_port)
+    address: str = "127.0.0.1"
+    names: tuple[str, ...] = ()
+    api_flags: tuple[str, ...] = ()
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
-        return f"https://127.0.0.1:{self.port}"
+        return f"https://{self.address}:{self.port}"
 
     @property
     def kubeconfig(self) -> Path:
@@ -63,6 +70,10 @@ class ControlPlane:
     @property
     def ca(self) -> Path:
         return self.home / "tls" / "ca.crt"
+
+    @property
+    def authority(self) -> Authority:
+        return Authority(self.home / "tls")
 
     def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
         """What it prints. Raises AssertionError with what it says when it fails; without `check`, returns that too."""
@@ -83,22 +94,25 @@ class ControlPlane:
         """A kubeconfig with a token of this service account."""
         token = self.kubectl("create", "token", name, "-n", namespace, "--duration=3h").strip()
         place = self.home / f"{namespace}-{name}.kubeconfig"
-        _write_kubeconfig(place, self.url, self.ca, {"token": token})
+        self._write_kubeconfig(place, {"token": token})
+        return place
+
+    def as_user(self, name: str, groups: str = "") -> Path:
+        """A kubeconfig with a certificate of this user."""
+        place = self.home / f"{name.replace(':', '-')}.kubeconfig"
+        self._write_kubeconfig(place, _files(self.authority.issue(place.stem, name, groups=groups)))
         return place
 
     def __enter__(self) -> ControlPlane:
-        authority = Authority(self.home / "tls")
+        authority = self.authority
         etcd_port = free_port()
         store = authority.issue("etcd", "etcd", names=("127.0.0.1",))
-        self._start("etcd", _etcd(self.home, etcd_port, free_port(), store, authority.pair.certificate))
-        self._start("kube-apiserver", self._api_server(authority, etcd_port, store))
-        admin = authority.issue("admin", "admin", groups="system:masters")
-        _write_kubeconfig(self.kubeconfig, self.url, self.ca, _files(admin))
-        manager = authority.issue("manager", "system:kube-controller-manager")
-        _write_kubeconfig(self.home / "manager.kubeconfig", self.url, self.ca, _files(manager))
-        self._wait_until_ready(admin)
+        self.start("etcd", *_etcd(self.home, etcd_port, free_port(), store, authority.pair.certificate))
+        self.start("kube-apiserver", *self._api_server(authority, etcd_port, store), *self.api_flags)
+        self.as_user("admin", groups="system:masters")
+        self._wait_until_ready(authority.issue("admin", "admin"))
         if self.controllers:
-            self._start("kube-controller-manager", self._controller_manager())
+            self.start("kube-controller-manager", *self._controller_manager())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -111,20 +125,22 @@ class ControlPlane:
                 process.kill()
                 process.wait()
 
-    def _start(self, name: str, arguments: list[str]) -> None:
-        with (self.home / f"{name}.log").open("wb") as log:
+    def start(self, name: str, *arguments: str) -> None:
+        """A program of Kubernetes that ends with the control plane; its log lies beside the others."""
+        with (self.home / f"{name}.log").open("ab") as log:
             command = [str(program(name)), *arguments]
             self.processes.append(subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=self.home))
 
     def _api_server(self, authority: Authority, etcd_port: int, store: Pair) -> list[str]:
-        serving = authority.issue("apiserver", "kube-apiserver", names=("127.0.0.1", "localhost", "kubernetes.default"))
+        names = {"127.0.0.1", "localhost", "kubernetes.default", self.address, *self.names}
+        serving = authority.issue("apiserver", "kube-apiserver", names=tuple(sorted(names)))
         accounts = authority.issue("accounts", "service accounts")
         return [
             f"--etcd-servers=https://127.0.0.1:{etcd_port}",
             f"--etcd-cafile={self.ca}",
             f"--etcd-certfile={store.certificate}",
             f"--etcd-keyfile={store.key}",
-            "--bind-address=127.0.0.1",
+            f"--bind-address={self.address}",
             f"--secure-port={self.port}",
             "--advertise-address=192.0.2.1",
             "--endpoint-reconciler-type=none",
@@ -143,11 +159,11 @@ class ControlPlane:
     def _controller_manager(self) -> list[str]:
         account = self.home / "tls" / "accounts.key"
         return [
-            f"--kubeconfig={self.home / 'manager.kubeconfig'}",
+            f"--kubeconfig={self.as_user('system:kube-controller-manager')}",
             f"--service-account-private-key-file={account}",
             f"--root-ca-file={self.ca}",
             "--use-service-account-credentials",
-            f"--controllers={','.join(_CONTROLLERS)}",
+            f"--controllers={','.join(self.controllers)}",
             "--bind-address=127.0.0.1",
             f"--secure-port={free_port()}",
             f"--cert-dir={self.home / 'manager'}",
@@ -167,12 +183,24 @@ class ControlPlane:
                 raise AssertionError(f"the control plane did not start: {fallen}\n{logs}")
             time.sleep(0.1)
 
+    def _write_kubeconfig(self, place: Path, user: dict[str, str]) -> None:
+        held: dict[str, Any] = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "test", "cluster": {"server": self.url, "certificate-authority": str(self.ca)}}],
+            "users": [{"name": "test", "user": user}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+            "current-context": "test",
+        }
+        place.write_text(json.dumps(held), encoding="utf-8")
+        place.chmod(0o600)
+
 
 @contextmanager
 def running(*, controllers: bool = True) -> Iterator[ControlPlane]:
-    """A control plane until the end of the block. Raises PartMissing."""
+    """A control plane until the end of the block, at will without any of the `controllers`. Raises PartMissing."""
     home = Path(tempfile.mkdtemp(prefix="pier-control-plane-"))
-    plane = ControlPlane(home, controllers)
+    plane = ControlPlane(home, CONTROLLERS if controllers else ())
     try:
         try:
             yield plane.__enter__()
@@ -212,16 +240,3 @@ def _is_ready(url: str, trusting: ssl.SSLContext) -> bool:
 
 def _files(pair: Pair) -> dict[str, str]:
     return {"client-certificate": str(pair.certificate), "client-key": str(pair.key)}
-
-
-def _write_kubeconfig(place: Path, url: str, ca: Path, user: dict[str, str]) -> None:
-    held: dict[str, Any] = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "test", "cluster": {"server": url, "certificate-authority": str(ca)}}],
-        "users": [{"name": "test", "user": user}],
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-        "current-context": "test",
-    }
-    place.write_text(json.dumps(held), encoding="utf-8")
-    place.chmod(0o600)

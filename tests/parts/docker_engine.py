@@ -1,6 +1,6 @@
 """A Docker engine of one's own: `dockerd` of Debian's docker.io, started by hand, with everything in one folder.
 
-It runs in a mount namespace that ends with it, where `/etc/docker` is a folder of its own too.
+It runs in a mount namespace that ends with it, where `/etc/docker` is a folder of its own too, and `/etc/hosts` a file.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from tests.parts.docker_network import host_rules_kept
 READY_WITHIN: Final = 30.0
 # Debian's client fits its engine; the first on the PATH may be newer.
 CLI: Final = "/usr/bin/docker"
-_INSIDE: Final = 'mount --bind "$1" /etc/docker; shift; exec "$@"'
+_INSIDE: Final = 'mount --bind "$1/etc" /etc/docker; mount --bind "$1/hosts" /etc/hosts; shift; exec "$@"'
 # The default bridge and its rules would stay behind on the host.
 ALONE: Final = ("--iptables=false", "--ip-forward=false", "--bridge=none")
 
 
 @dataclass(slots=True)
 class DockerEngine:
-    """`home` holds `data`, `run`, `etc`, `client`, `docker.sock` and `engine.log`."""
+    """`home` holds `data`, `run`, `etc`, `hosts`, `client`, `docker.sock` and `engine.log`."""
 
     home: Path
     cli: str
@@ -83,6 +83,11 @@ class DockerEngine:
         place.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ca, place / "ca.crt")
 
+    def name(self, address: str, host: str) -> None:
+        """Have the engine find `host` at this address."""
+        with (self.home / "hosts").open("a", encoding="utf-8") as hosts:
+            hosts.write(f"{address} {host}\n")
+
     def start(self) -> None:
         """With the fallback, which works on any file system, if need be. Raises AssertionError with the log's end."""
         if not self._comes_up():
@@ -119,7 +124,7 @@ class DockerEngine:
         places = {"data-root": "data", "exec-root": "run", "pidfile": "engine.pid"}
         return [
             *namespace,
-            str(self.home / "etc"),
+            str(self.home),
             cache.program("dockerd"),
             f"--host=unix://{self.home}/docker.sock",
             *(f"--{key}={self.home / name}" for key, name in places.items()),
@@ -160,4 +165,5 @@ def new_home() -> Path:
     home = Path(tempfile.mkdtemp(prefix="pier-docker-"))
     for name in ("etc", "client"):
         (home / name).mkdir()
+    shutil.copyfile("/etc/hosts", home / "hosts")
     return home

@@ -23,7 +23,7 @@ mount -t proc proc "$root/proc"
 mount -t tmpfs tmpfs "$root/run"
 mount --bind "$home" "$root/pier"
 mount --bind "$home/etc" "$root/etc/docker"
-mount --bind /etc/hosts "$root/etc/hosts"
+mount --bind "$home/hosts" "$root/etc/hosts"
 cd "$root"
 pivot_root . mnt
 umount -l /mnt

@@ -23,10 +23,19 @@ class Published:
     file: str
 
 
+_GATEWAY: Final = ("sigs.k8s.io/gateway-api", "v1.4.0", "config/crd/standard/gateway.networking.k8s.io_{}.yaml")
 KINDS: Final = {
-    "HTTPRoute": Published(
-        "sigs.k8s.io/gateway-api", "v1.4.0", "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"
-    ),
+    **{
+        kind: Published(*_GATEWAY[:2], _GATEWAY[2].format(plural))
+        for kind, plural in {
+            "HTTPRoute": "httproutes",
+            "Gateway": "gateways",
+            "GatewayClass": "gatewayclasses",
+            "GRPCRoute": "grpcroutes",
+            "ReferenceGrant": "referencegrants",
+            "BackendTLSPolicy": "backendtlspolicies",
+        }.items()
+    },
     "Certificate": Published(
         "github.com/cert-manager/cert-manager", "v1.19.1", "deploy/crds/cert-manager.io_certificates.yaml"
     ),

@@ -1,9 +1,11 @@
-"""Programs built from Go modules of one version each, into the cache: clients, a registry, the conformance suites."""
+"""Programs built from Go modules of one version each, into the cache: clients, servers, the conformance suites."""
 
 from __future__ import annotations
 
 import functools
+import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -13,6 +15,7 @@ from typing import Final
 
 from tests.parts import cache
 
+_MAINS: Final = Path(__file__).with_name("go")
 _SUITE: Final = "github.com/opencontainers/distribution-spec/conformance"
 
 
@@ -20,7 +23,8 @@ _SUITE: Final = "github.com/opencontainers/distribution-spec/conformance"
 class GoProgram:
     """`package` is a path below the module. A `suite` is a package of tests, built to be run without Go.
 
-    `stamp` is the variable that the program reads its version from.
+    `stamp` is the variable that the program reads its version from. `main` names a program below `go` that is built
+    from the module's packages. A `forked` module builds only with the `replace` lines of its own go.mod.
     """
 
     module: str
@@ -28,6 +32,8 @@ class GoProgram:
     package: str = ""
     stamp: str = ""
     suite: bool = False
+    main: str = ""
+    forked: bool = False
 
     @property
     def path(self) -> str:
@@ -48,6 +54,14 @@ PROGRAMS: Final = {
         "v3.1.2",
         "cmd/registry",
         "github.com/distribution/distribution/v3/version.version",
+    ),
+    "coredns": GoProgram("github.com/coredns/coredns", "v1.14.7", "coremain", main="coredns.go"),
+    "traefik": GoProgram(
+        "github.com/traefik/traefik/v3",
+        "v3.6.12",
+        "cmd/traefik",
+        "github.com/traefik/traefik/v3/pkg/version.Version",
+        forked=True,
     ),
     # The last of the Ginkgo generation, and the first of its successor, that the module proxy serves.
     "conformance-1.1": GoProgram(_SUITE, "v0.0.0-20231101194043-f2182352d4cc", suite=True),
@@ -74,7 +88,8 @@ def _entry(name: str) -> str:
 
 def _build(name: str, draft: Path) -> None:
     program = PROGRAMS[name]
-    build = _build_suite if program.suite else _install
+    in_module = program.suite or program.main or program.forked
+    build = _build_in_module if in_module else _install
     build(program, draft, draft / name)
 
 
@@ -87,17 +102,32 @@ def _install(program: GoProgram, draft: Path, target: Path) -> None:
     scratch.rmdir()
 
 
-def _build_suite(program: GoProgram, draft: Path, target: Path) -> None:
-    """From a module that requires it, since only a program can be installed by version."""
+def _build_in_module(program: GoProgram, draft: Path, target: Path) -> None:
+    """From a module that requires it, since only a program that needs nothing else can be installed by version."""
     scratch = draft / "module"
     scratch.mkdir()
-    _go(scratch, "mod", "init", "suite")
+    _go(scratch, "mod", "init", "parts")
+    if program.forked:
+        with (scratch / "go.mod").open("a", encoding="utf-8") as module:
+            module.write(_replaced(program, scratch))
     _go(scratch, "get", "-t", f"{program.path}@{program.version}")
-    _go(scratch, "test", "-c", *program.flags, "-o", str(target), program.path)
+    if program.main:
+        shutil.copyfile(_MAINS / program.main, scratch / "main.go")
+        _go(scratch, "mod", "tidy")
+    what = "." if program.main else program.path
+    building = ("test", "-c") if program.suite else ("build", "-mod=mod")
+    _go(scratch, *building, *program.flags, "-o", str(target), what)
     shutil.rmtree(scratch)
 
 
-def _go(folder: Path, *arguments: str, **environment: str) -> None:
+def _replaced(program: GoProgram, folder: Path) -> str:
+    """The module's own `replace` lines: they count in the main module alone."""
+    described = json.loads(_go(folder, "mod", "download", "-json", f"{program.module}@{program.version}"))
+    original = Path(described["GoMod"]).read_text(encoding="utf-8")
+    return "".join(f"\nreplace {line}" for line in re.findall(r"^(?:replace)?\s+(\S+ => \S+ v\S+)$", original, re.M))
+
+
+def _go(folder: Path, *arguments: str, **environment: str) -> str:
     done = subprocess.run(
         [_toolchain(), *arguments],
         cwd=folder,
@@ -105,11 +135,12 @@ def _go(folder: Path, *arguments: str, **environment: str) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=1200,
+        timeout=3000,
         check=False,
     )
     if done.returncode:
         raise AssertionError(f"go {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr[-4000:]}")
+    return done.stdout
 
 
 def _toolchain() -> str:
