@@ -1,6 +1,6 @@
 """Write what follows from charts/pier/values.schema.yaml and crds/: `python -m charts.generate`.
 
-values.yaml, values.schema.json, the table in the chart's README.md, and the chart's copy of the API.
+values.yaml, values.schema.json, the table in the chart's README.md, the chart's copy of the API, and its dashboard.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+
+from charts import dashboard
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 CHART: Final = ROOT / "charts" / "pier"
@@ -31,6 +33,7 @@ def files() -> dict[Path, str]:
         CHART / "values.schema.json": json.dumps(strict(source), indent=2) + "\n",
         CHART / "README.md": _readme((CHART / "README.md").read_text(encoding="utf-8"), source),
         CHART / "files" / API.name: API.read_text(encoding="utf-8"),
+        CHART / "files" / "dashboard.json": dashboard.text(),
     }
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.operator.field import ACCOUNT
-from tests.operator.cluster import SYSTEM
+from tests.operator.cluster import ACCOUNT, SYSTEM
 from tests.parts.certificates import Authority, Pair
 from tests.parts.control_plane import ControlPlane
 

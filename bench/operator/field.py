@@ -14,14 +14,11 @@ import httpx
 from bench.client import Unexpected
 from bench.operator.witness import Witness
 from bench.stage import Bench
-from pier_operator.api import PIER_REGISTRY, Manifest
-from pier_operator.kube import Kube, KubeError
-from tests.operator.cluster import ROOT, SYSTEM, Cluster, Operator, eventually
-from tests.operator.node import Node
+from pier_operator.api import Manifest
+from pier_operator.kube import KubeError
+from tests.operator.cluster import Cluster, Operator, eventually, with_pier
 from tests.parts.control_plane import ControlPlane
 
-ACCOUNT: Final = "pier-operator"
-_CRD: Final = f"{PIER_REGISTRY.plural}.{PIER_REGISTRY.group}"
 # As it comes; the tests have a shorter one.
 _SETTINGS: Final = {"PIER_OPERATOR_LEASE": "15"}
 _QUIET: Final = 1.0  # seconds without a look, which is longer than the queue holds anything back
@@ -73,8 +70,7 @@ def working(bench: Bench, make: Callable[..., ControlPlane] = ControlPlane) -> I
     with ExitStack() as ending:
         ending.callback(plane.__exit__)
         try:
-            cluster = _with_pier(plane.__enter__())
-            ending.callback(cluster.node.stop)
+            cluster = ending.enter_context(with_pier(plane.__enter__()))
             operator = Operator(plane, settings=_SETTINGS)
             ending.callback(operator.stop)
             here = Field(cluster, operator, Witness.of(plane))
@@ -82,21 +78,6 @@ def working(bench: Bench, make: Callable[..., ControlPlane] = ControlPlane) -> I
             yield here
         except (AssertionError, KubeError) as wrong:
             raise Unexpected(str(wrong)) from wrong
-
-
-def _with_pier(plane: ControlPlane) -> Cluster:
-    """The operator's account has the rights of rbac.yaml and no others."""
-    plane.kubectl("apply", "-f", str(ROOT / "crds"))
-    plane.kubectl("create", "namespace", SYSTEM)
-    plane.kubectl("create", "serviceaccount", ACCOUNT, "-n", SYSTEM)
-    plane.kubectl("apply", "-f", str(ROOT / "operator" / "rbac.yaml"))
-    account = f"--serviceaccount={SYSTEM}:{ACCOUNT}"
-    for role in ("pier-operator", "pier-operator-cluster"):
-        plane.kubectl("create", "clusterrolebinding", role, f"--clusterrole={role}", account)
-    plane.kubectl("create", "rolebinding", "lease", "-n", SYSTEM, "--role=pier-operator-lease", account)
-    plane.kubectl("wait", "--for=condition=Established", "crd", _CRD)
-    kube = Kube.connected(plane.kubeconfig)
-    return Cluster(plane, kube, Node(kube))
 
 
 def is_told(manifest: Manifest) -> bool:

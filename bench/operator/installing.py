@@ -11,7 +11,7 @@ from bench.operator import field
 from bench.operator.field import Field
 from bench.stage import Bench
 from pier_operator.api import Manifest
-from tests.operator.test_installing import UNGATED
+from tests.operator.cluster import UNGATED
 
 NAME: Final = "operator"
 _SOON: Final = Bound("at most", 3.0)

@@ -17,8 +17,7 @@ from bench.operator.witness import Holds
 from bench.stage import Bench
 from pier_operator import api
 from pier_operator.api import Manifest
-from tests.operator.cluster import eventually
-from tests.operator.test_installing import UNGATED
+from tests.operator.cluster import UNGATED, eventually
 
 _REGISTRIES: Final = 200
 _PATIENCE: Final = 600.0  # seconds

@@ -35,8 +35,8 @@ class Operator:
     def __init__(self, settings: Settings, kube: Kube) -> None:
         self.settings = settings
         self.kube = kube
-        self.cache = Cache()
         self.queue = Queue()
+        self.cache = Cache(self.queue)
         self.ended = threading.Event()
         self.heard_at = time.monotonic()
         self.lease = Lease(
@@ -74,7 +74,7 @@ class Operator:
         settings = handlers.settled(kopf.OperatorSettings())
         settings.scanning.disabled = bool(namespaces)
         await kopf.operator(
-            registry=handlers.registered(self.cache, self.queue, self._hear, bool(namespaces)),
+            registry=handlers.registered(self.cache, self._hear, bool(namespaces)),
             settings=settings,
             clusterwide=not namespaces,
             namespaces=namespaces,
@@ -108,6 +108,7 @@ class Operator:
                 waits.insert(0, 1.0)
                 continue
             memory.trim()
+            self.reconciler.agents.tidy()
             if known is not None and kinds != known and self.settings.watch_namespaces:
                 _log.info("there are other kinds than before: a new process watches them")
                 os.kill(os.getpid(), signal.SIGTERM)

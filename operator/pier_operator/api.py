@@ -16,6 +16,7 @@ STATUS_MANAGER: Final = "pier-operator-status"
 REGISTRY: Final = f"{GROUP}/registry"
 OWNER_UID: Final = f"{GROUP}/owner-uid"
 LEASE: Final = f"{GROUP}/operator"
+AGENT: Final = f"{GROUP}/agent"
 
 # Annotations.
 APPLIED: Final = f"{GROUP}/applied-hash"

@@ -148,7 +148,7 @@ class Applier:
                 if not refused.conflict:
                     raise
                 raise Changed from None
-            self._cache.drop(manifest)
+            self._cache.removed(manifest)
             self._note(manifest["kind"], "delete", manifest["metadata"]["name"])
 
     def _see_anew(self, child: Child) -> None:
@@ -157,7 +157,7 @@ class Applier:
             self._cache.put(found)
 
     def _wrote(self, child: Child, verb: str, answer: Manifest) -> None:
-        self._cache.put(answer)
+        self._cache.wrote(answer)
         self._note(child.kind, verb, child.name)
 
     def _note(self, kind: str, verb: str, name: str) -> None:

@@ -1,4 +1,4 @@
-"""What kopf tells us: each change goes into the cache, and its registry into the queue. Nothing else happens here."""
+"""What kopf tells us: each change goes into the cache, which tells the queue of news. Nothing else happens here."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from typing import Any
 import kopf
 
 from pier_operator import api, lease, login
-from pier_operator.api import Kind, Manifest
-from pier_operator.cache import Cache, key_of
-from pier_operator.queue import Queue
+from pier_operator.api import Kind
+from pier_operator.cache import Cache
 
 Handler = Callable[..., Awaitable[None]]
 
 
-def registered(cache: Cache, queue: Queue, beat: Callable[[], None], namespaced: bool) -> kopf.OperatorRegistry:
+def registered(cache: Cache, beat: Callable[[], None], namespaced: bool) -> kopf.OperatorRegistry:
     """Handlers of events only: kopf then leaves no finalizer and no annotation on anything."""
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry)(login.login)
     for kind in (api.PIER_REGISTRY, api.POD, *api.BUILT_IN, *api.OPTIONAL):
         selector = (kind.group, kind.version, kind.plural)
-        kopf.on.event(*selector, registry=registry)(_handler(kind, cache, queue))
+        kopf.on.event(*selector, registry=registry)(_handler(kind, cache))
     if not namespaced:
         kopf.on.event("coordination.k8s.io", "v1", "leases", registry=registry)(_heartbeat(beat))
     return registry
@@ -35,25 +34,19 @@ def settled(settings: kopf.OperatorSettings) -> kopf.OperatorSettings:
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
     settings.watching.connect_timeout = 10
-    settings.watching.chunk_size = 100
-    settings.queueing.idle_timeout = 1
+    # Each object of a list has a worker that holds it while it idles, so few are listed at once and none idles long.
+    settings.watching.chunk_size = 25
+    settings.queueing.idle_timeout = 0.1
     settings.networking.request_timeout = 30
     settings.peering.standalone = True
     settings.posting.enabled = False
     return settings
 
 
-def changed(manifest: Manifest, kind: Kind, gone: bool, cache: Cache, queue: Queue) -> None:
-    """Echoes of our own writes are no news."""
-    manifest = {**manifest, "apiVersion": kind.api_version, "kind": kind.name}
-    news = cache.drop(manifest) if gone else cache.put(manifest)
-    if news or (gone and kind is api.PIER_REGISTRY):
-        queue.add(key_of(manifest))
-
-
-def _handler(kind: Kind, cache: Cache, queue: Queue) -> Handler:
+def _handler(kind: Kind, cache: Cache) -> Handler:
     async def handle(event: Any, **_: Any) -> None:
-        changed(dict(event["object"]), kind, event["type"] == "DELETED", cache, queue)
+        manifest = {**event["object"], "apiVersion": kind.api_version, "kind": kind.name}
+        cache.told(manifest, gone=event["type"] == "DELETED")
 
     handle.__name__ = handle.__qualname__ = f"on_{kind.plural}"
     return handle

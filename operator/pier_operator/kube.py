@@ -58,6 +58,11 @@ class Refused(KubeError):
         return self.status == 409
 
     @property
+    def expired(self) -> bool:
+        """Whether the server no longer knows where a list had begun."""
+        return self.status == 410
+
+    @property
     def terminating(self) -> bool:
         """Whether the namespace is on its way out."""
         return self.status in {403, 409} and "being terminated" in self.message
@@ -95,15 +100,29 @@ class Kube:
 
     def every(self, kind: Kind, namespace: str = "", selector: str = "") -> list[Manifest]:
         """All objects of a kind that the selector takes, of one namespace or of all."""
-        found: list[Manifest] = []
+        return list({each["metadata"]["uid"]: each for each in self.listed(kind, namespace, selector)}.values())
+
+    def listed(self, kind: Kind, namespace: str = "", selector: str = "") -> Iterator[Manifest]:
+        """As `every`, with one page in memory. A list that was cut off begins anew, so an object may come twice."""
+        for last in (False, False, True):
+            try:
+                yield from self._listed_once(kind, namespace, selector)
+            except Refused as refused:
+                if not refused.expired or last:
+                    raise
+            else:
+                return
+
+    def _listed_once(self, kind: Kind, namespace: str, selector: str) -> Iterator[Manifest]:
         following = ""
         while True:
             query = {"limit": _PAGE, "labelSelector": selector, "continue": following}
             page = self.request("GET", path(kind, namespace), {key: value for key, value in query.items() if value})
-            found += [{"apiVersion": kind.api_version, "kind": kind.name, **item} for item in page["items"]]
             following = page["metadata"].get("continue", "")
+            for item in page.pop("items"):
+                yield {"apiVersion": kind.api_version, "kind": kind.name, **item}
             if not following:
-                return found
+                return
 
     def create(self, manifest: Manifest) -> Manifest:
         kind = api.KINDS[manifest["kind"]]

@@ -95,12 +95,12 @@ def figures(address: str, port: int) -> Figures | None:
     finally:
         connection.close()
     found = dict(line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
-    names = ("pier_layers_bytes", "pier_freed_bytes_total", "pier_pending_bytes")
+    names = ("pier_layers_bytes", "pier_freed_bytes_total", "pier_pending_bytes", "pier_storage_free_bytes")
     if answer.status != 200 or not all(name in found for name in names):
         return None
     users = re.search(r'^pier_users_info\{sha256="([0-9a-f]{64})"\} 1', text, re.MULTILINE)
-    used, reclaimed, pending = (int(float(found[name])) for name in names)
-    return Figures(used, reclaimed, pending, users[1] if users else "")
+    used, reclaimed, pending, free = (int(float(found[name])) for name in names)
+    return Figures(used, reclaimed, pending, free, users[1] if users else "")
 
 
 def _told(trouble: str, target: Target) -> tuple[str, str]:

@@ -6,24 +6,42 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import inf
 from typing import Final
 
 from pier_operator import metrics
-from pier_operator.cache import Key
+from pier_operator.cache import Key, Mark
 
-# A burst of changes is one piece of work: the first at once, the others together.
+# A burst of edits is one piece of work: the first at once, the others together.
 PAUSE: Final = 0.7
+# What a child becomes may open a gate, so it waits only for what comes together.
+SOON: Final = 0.2
 _FIRST_FAULT: Final = 0.2
 _LONGEST: Final = 60.0
+_TIME: Final[Mark] = ("", "")
+_MANY: Final = 100  # marks of one key; an operator that does not lead takes none, and would gather them for ever
+
+
+@dataclass(slots=True)
+class _Wait:
+    """When a key is due, by what has asked for it: edits of the resource, and everything else."""
+
+    edits: dict[Mark, float] = field(default_factory=dict)
+    others: dict[Mark, float] = field(default_factory=dict)
+
+    def due(self) -> float:
+        """A look that finds edits is one for all of them, so nothing hurries it."""
+        return min((self.edits or self.others).values())
 
 
 class Queue:
-    """`due` is when a key is to be worked on, by the monotonic clock."""
+    """Times are of the monotonic clock."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._ready = threading.Condition()
-        self._due: dict[Key, float] = {}
+        self._waits: dict[Key, _Wait] = {}
         self._busy: dict[Key, float] = {}
         self._began: dict[Key, float] = {}
         self._faults: dict[Key, int] = {}
@@ -32,12 +50,28 @@ class Queue:
     def add(self, key: Key, after: float = 0.0) -> None:
         """Work on the key in `after` seconds, or earlier if it is due earlier."""
         with self._ready:
-            now = self._clock()
-            earliest = self._began.get(key, now - PAUSE) + PAUSE
-            due = max(now + after, earliest)
-            self._due[key] = min(due, self._due.get(key, due))
-            metrics.WAITING.set(len(self._due))
-            self._ready.notify()
+            wait = self._waits.setdefault(key, _Wait())
+            _hasten(wait.others, _TIME, max(self._clock() + after, self._rested(key, PAUSE)))
+            self._notify()
+
+    def changed(self, key: Key, mark: Mark, edited: bool) -> None:
+        """Work on the key because an object has become what `mark` says; `edited` when that is the resource itself."""
+        with self._ready:
+            wait = self._waits.setdefault(key, _Wait())
+            marks = wait.edits if edited else wait.others
+            _hasten(marks, mark if len(marks) < _MANY else _TIME, self._rested(key, PAUSE if edited else SOON))
+            self._notify()
+
+    def withdraw(self, key: Key, mark: Mark) -> None:
+        """What `mark` says was no news: a key that waits for nothing else waits no longer."""
+        with self._ready:
+            wait = self._waits.get(key)
+            if wait:
+                wait.edits.pop(mark, None)
+                wait.others.pop(mark, None)
+                if not (wait.edits or wait.others):
+                    del self._waits[key]
+            self._notify()
 
     def take(self, patience: float = 1.0) -> Key | None:
         """A key that is due, now busy; None when none has come up in time, or after `close`."""
@@ -47,7 +81,7 @@ class Queue:
                 now = self._clock()
                 key, due = self._next()
                 if key is not None and due <= now:
-                    del self._due[key]
+                    del self._waits[key]
                     self._busy[key] = self._began[key] = now
                     return key
                 if now >= deadline:
@@ -72,9 +106,10 @@ class Queue:
         return wait
 
     def forget(self, key: Key) -> None:
+        """A registry that is gone; what has been told since is looked at: it may be there anew."""
         with self._ready:
-            for held in (self._due, self._began, self._faults):
-                held.pop(key, None)
+            self._began.pop(key, None)
+            self._faults.pop(key, None)
 
     def oldest(self) -> float:
         """For how many seconds a worker has been busy with one key, at most."""
@@ -90,9 +125,21 @@ class Queue:
     def closed(self) -> bool:
         return self._closed
 
+    def _rested(self, key: Key, pause: float) -> float:
+        """Now, or when its last look is as long ago as that."""
+        return max(self._clock(), self._began.get(key, -inf) + pause)
+
+    def _notify(self) -> None:
+        metrics.WAITING.set(len(self._waits))
+        self._ready.notify()
+
     def _next(self) -> tuple[Key | None, float]:
-        free = [(due, key) for key, due in self._due.items() if key not in self._busy]
+        free = [(wait.due(), key) for key, wait in self._waits.items() if key not in self._busy]
         if not free:
-            return None, float("inf")
+            return None, inf
         due, key = min(free)
         return key, due
+
+
+def _hasten(marks: dict[Mark, float], mark: Mark, due: float) -> None:
+    marks[mark] = min(due, marks.get(mark, due))

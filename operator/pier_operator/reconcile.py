@@ -14,6 +14,7 @@ from typing import Final
 from prometheus_client import Gauge
 
 from pier_operator import api, metrics, probing
+from pier_operator.agents import Agents
 from pier_operator.api import Manifest
 from pier_operator.apply import Applier, Changed, NameConflict, Outcome
 from pier_operator.cache import Cache, Key
@@ -64,10 +65,12 @@ class Reconciler:
     contests: Contests = field(default_factory=Contests)
     discovery: Discovery = field(init=False)
     reporter: Reporter = field(init=False)
+    agents: Agents = field(init=False)
 
     def __post_init__(self) -> None:
         self.discovery = Discovery(self.kube)
         self.reporter = Reporter(self.kube, self.cache)
+        self.agents = Agents(self.kube, self.cache, self.settings)
 
     def reconcile(self, key: Key) -> float | None:
         """Seconds until the next look, None when the registry is gone. Raises KubeError."""
@@ -91,8 +94,7 @@ class Reconciler:
             return self._unreadable(manifest, f"field {missing} is missing: apply crds/ of this version")
         if registry.paused:
             _forget_measure(metrics.READY, registry.key)
-            self.reporter.report(manifest, status.paused(manifest, self._situation(registry)), self.clock())
-            return float(self.settings.resync)
+            return self._report(manifest, status.paused(manifest, self._situation(registry)), self.clock())
         try:
             situation, planned, outcome = self._settled(registry)
         except NameConflict as conflict:
@@ -137,7 +139,7 @@ class Reconciler:
         late = [each for each in registry_pods(situation) if api.annotations_of(each).get(api.SECRETS_HASH) != mark]
         for each in late:
             try:
-                self.cache.put(self.kube.annotate(each, {api.SECRETS_HASH: mark}))
+                self.cache.wrote(self.kube.annotate(each, {api.SECRETS_HASH: mark}))
             except Refused as refused:
                 if refused.status not in {404, 409}:
                     raise
@@ -148,22 +150,28 @@ class Reconciler:
         reaches, wait = self._reach(situation, planned)
         pods = self._figures(situation)
         users = _users_active(planned, pods)
+        nodes = self.agents.ask(situation, planned)
         told = status.status(
             situation,
-            planned,
-            (*(outcome.refused or [_valid()]), *outcome.contested, *reaches, *users),
+            replace(planned, facts={**planned.facts, "node-counts": nodes.counts}),
+            (*(outcome.refused or [_valid()]), *outcome.contested, *reaches, *users, *nodes.conditions),
             pods[0] if pods else None,
             manifest.get("status") or {},
         )
-        self.reporter.report(manifest, told, situation.now)
+        waits = [wait, nodes.wait, self._report(manifest, told, situation.now)]
         self.reporter.tell(manifest, planned.notices, situation.now)
         _measure(situation, planned, told["conditions"][0]["status"] == "True")
-        waits = [wait, self.settings.resync * random.uniform(0.9, 1.1)]  # noqa: S311
         if any(not each.holds for each in users):
             waits.append(1.0)
         if planned.requeue is not None:
             waits.append(max(planned.requeue / timedelta(seconds=1), 1.0))
         return min([*waits, _SOON] if outcome.refused else waits)
+
+    def _report(self, manifest: Manifest, told: Manifest, now: datetime) -> float:
+        """Seconds until the next look. An edit that was overtaken by our own write is told by no watch as news."""
+        if self.reporter.report(manifest, told, now):
+            return 0.0
+        return self.settings.resync * random.uniform(0.9, 1.1)  # noqa: S311
 
     def _reach(self, situation: Situation, planned: Plan) -> tuple[list[Condition], float]:
         """The Service, which Ready waits for; and the host outside, which depends on more than this cluster."""
@@ -193,14 +201,15 @@ class Reconciler:
         ]
         meta, now = manifest["metadata"], self.clock()
         stamped = status.stamped([*troubled, stalled], meta["generation"], now, before)
-        self.reporter.report(manifest, {**before, "conditions": [*stamped, *others]}, now)
+        wait = self._report(manifest, {**before, "conditions": [*stamped, *others]}, now)
         metrics.READY.labels(meta["namespace"], meta["name"]).set(0)
-        return _SOON
+        return min(wait, _SOON)
 
     def _forget(self, key: Key) -> None:
         self.cache.forget(key)
         self.prober.forget(key)
         self.reporter.forget(key)
+        self.agents.forget(key)
         for gauge in (metrics.CERTIFICATE, metrics.READY):
             _forget_measure(gauge, key)
 

@@ -13,7 +13,7 @@ from pier_operator.api import Manifest
 from pier_operator.cache import Cache
 from pier_operator.kube import Kube, Refused
 
-_FIGURES: Final = ("usedBytes", "reclaimedBytes", "pendingBytes")
+_FIGURES: Final = ("usedBytes", "reclaimedBytes", "pendingBytes", "freeBytes")
 _PRECISION: Final = 1 << 20
 _SELDOM: Final = 60.0  # seconds between two writes for figures alone
 # The abnormal-true ones say the same again.
@@ -31,17 +31,18 @@ class Reporter:
         self._wrote: dict[tuple[str, str], float] = {}
 
     def report(self, manifest: Manifest, status: Mapping[str, Any], now: datetime) -> bool:
-        """Returns whether anything was written. Raises KubeError."""
+        """Returns whether the resource is another one by now than what was looked at. Raises KubeError."""
         told = _rounded(status)
         before = manifest.get("status") or {}
         if not self._is_news(manifest, told, before, now.timestamp()):
             return False
         key = (manifest["metadata"]["namespace"], manifest["metadata"]["name"])
-        self._cache.put(self._kube.apply_status(manifest, told))
+        answer = self._kube.apply_status(manifest, told)
+        self._cache.wrote(answer)
         self._wrote[key] = now.timestamp()
         for condition in turned(before, told):
             self._event(manifest, condition, now)
-        return True
+        return _asked(answer) != _asked(manifest)
 
     def tell(self, manifest: Manifest, notices: Iterable[tuple[str, str]], now: datetime) -> None:
         """Events about what was lost."""
@@ -63,6 +64,11 @@ class Reporter:
             self._kube.create(_event(manifest, condition, now))
         except Refused as refused:
             _log.warning("event not written: %s", refused.message)
+
+
+def _asked(manifest: Manifest) -> tuple[int, dict[str, str]]:
+    """What a person asks for with a resource. Its version says more: it is also that of the status."""
+    return manifest["metadata"]["generation"], api.annotations_of(manifest)
 
 
 def turned(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Manifest]:

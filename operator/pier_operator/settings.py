@@ -58,9 +58,14 @@ class Settings:
         10001, _user_id, "User and group id of the registry's pods; empty: the cluster's"
     )
     mysql_user: int | None = setting(999, _user_id, "User and group id of MySQL's pods; empty: the cluster's")
+    node_trust_hosts: tuple[str, ...] = setting(
+        (), _words, "Hosts that nodes may be made to trust; *.domain is a pattern"
+    )
+    node_trust_name: str = setting("pier-operator-nodes", _text, "Name of the agents' Secret and ConfigMap")
     port: int = setting(8080, _number, "Port of /healthz, /readyz and /metrics")
     workers: int = setting(8, _number, "Registries that are worked on at once")
     resync: int = setting(600, _number, "Each registry is looked at this often when nothing happens")
+    runbook_url: str = setting("", _text, "Where docs/runbooks.md is published, for alarms of registries")
     lease: int = setting(15, _number, "Life of the Lease of which one operator is the holder")
 
     @classmethod

@@ -136,6 +136,7 @@ class Registry:
     allow_from: tuple[str, ...]
     ingress_from: tuple[dict[str, Any], ...]
     pull_user: str
+    node_trust: bool
 
     @property
     def key(self) -> tuple[str, str]:
@@ -179,6 +180,7 @@ def parse(manifest: api.Manifest) -> Registry:
         allow_from=tuple(spec["networkPolicy"].get("allowFrom", ())),
         ingress_from=tuple(spec["networkPolicy"].get("ingressFrom", ())),
         pull_user=spec["pullSecret"].get("user", ""),
+        node_trust=spec["nodeTrust"]["enabled"],
     )
 
 

@@ -82,5 +82,5 @@ def refresh(kube: Kube, cache: Cache, namespaces: tuple[str, ...], optional: fro
 def _refreshed(kube: Kube, cache: Cache, kind: str, namespaces: tuple[str, ...], selector: str) -> set[Key]:
     known = api.KINDS[kind]
     since = cache.newest()
-    listed = [each for namespace in namespaces or ("",) for each in kube.every(known, namespace, selector)]
+    listed = (each for namespace in namespaces or ("",) for each in kube.listed(known, namespace, selector))
     return cache.replace(kind, listed, since)

@@ -10,7 +10,7 @@ from tests.parts import control_plane
 from tests.parts.control_plane import ControlPlane
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def plane() -> Iterator[ControlPlane]:
     with control_plane.running() as running:
         yield running

@@ -178,6 +178,7 @@ def test_who_may_edit_a_namespace_may_make_registries_in_it(plane: ControlPlane,
         ({"crds": {"keep": False}}, "WARNING: crds.keep is false"),
         ({"crds": {"enabled": False}}, "`kubectl apply -f crds/pierregistry.yaml` installs the API"),
         ({"rbac": {"create": False}}, "until you give service account pier-operator its rights"),
+        ({"nodeTrust": {"allowedHosts": ["a.b", "*.c"]}}, "Nodes may be made to trust a.b, *.c."),
     ],
     ids=str,
 )

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from tests.chart.rendering import settings
+from tests.chart.rendering import of_kind, settings
 from tests.house.pages import ROOT, page
 from tests.parts.control_plane import ControlPlane
 from tests.parts.kubernetes_programs import program
@@ -50,6 +50,20 @@ def test_the_chart_is_installed_as_it_says(terminal: dict[str, str]) -> None:
     _run(_typed("--set image.repository"), terminal)
     told = _run("helm get manifest pier --namespace pier-system", terminal)
     assert settings(told)["PIER_OPERATOR_REGISTRY_IMAGE"] == "mirror.example.org/pier/pier-registry:0.1.0"
+    _run("helm uninstall pier --namespace pier-system", terminal)
+
+
+def test_nodes_are_allowed_to_trust_as_it_says(terminal: dict[str, str]) -> None:
+    _run(_typed("--set image.repository"), terminal)
+    _run(_typed("nodeTrust.allowedHosts"), terminal)
+    told = _run("helm get manifest pier --namespace pier-system", terminal)
+    assert settings(told)["PIER_OPERATOR_NODE_TRUST_HOSTS"] == "registry.example.org,*.team.example.org"
+    assert settings(told)["PIER_OPERATOR_REGISTRY_IMAGE"] == "mirror.example.org/pier/pier-registry:0.1.0"
+    (agents,) = of_kind(told, "DaemonSet")
+    folders = {each["mountPath"] for each in agents["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]}
+    assert {span.removesuffix("/HOST") for span in page(_PAGE).spans() if span.endswith("certs.d/HOST")} < folders
+    (span,) = [span for span in page(_PAGE).spans() if "pod-security" in span]
+    _run(span, terminal)
     _run("helm uninstall pier --namespace pier-system", terminal)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final
@@ -14,12 +15,17 @@ from tests.chart.rendering import Refused, Values, rendered
 
 _SOURCE: Final[Schema] = yaml.safe_load((CHART / "values.schema.yaml").read_text(encoding="utf-8"))
 _LEAVES: Final = {".".join(path): leaf for path, leaf in leaves(_SOURCE)}
+_AGENTS: Final[Values] = {"nodeTrust": {"allowedHosts": ["registry.example.org"]}}
 # What shows only beside something else.
 _TOGETHER: Final[dict[str, Values]] = {
     "serviceAccount.create": {"serviceAccount": {"name": "captain"}},
     "serviceMonitor.labels": {"serviceMonitor": {"enabled": True}},
     "serviceMonitor.interval": {"serviceMonitor": {"enabled": True}},
     "prometheusRule.labels": {"prometheusRule": {"enabled": True}},
+    "monitoring.runbookUrl": {"prometheusRule": {"enabled": True}},
+    "monitoring.dashboard.labels": {"monitoring": {"dashboard": {"enabled": True}}},
+    "monitoring.dashboard.annotations": {"monitoring": {"dashboard": {"enabled": True}}},
+    **{path: _AGENTS for path in _LEAVES if path.startswith("nodeTrust.") and path != "nodeTrust.allowedHosts"},
 }
 
 
@@ -36,7 +42,7 @@ def test_a_generated_file_is_as_its_source_says(name: str) -> None:
 
 
 def _set(path: str, value: object, beside: Values) -> dict[str, Any]:
-    made: dict[str, Any] = {key: dict(each) if isinstance(each, dict) else each for key, each in beside.items()}
+    made: dict[str, Any] = copy.deepcopy(dict(beside))
     *above, last = path.split(".")
     place = made
     for key in above:

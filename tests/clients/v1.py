@@ -47,7 +47,8 @@ class DockerV1:
     """One docker host with one login.
 
     `ca` is the only authority trusted; None means plain http. `wait` stands for sleep. `asks_v2=False` leaves out
-    the v2 pings, as before 1.5. Every method raises ClientError with the message that docker would show.
+    the v2 pings, as before 1.5. `address` is where the host is, whatever its name. Every method raises ClientError with
+    the message that docker would show.
     """
 
     def __init__(
@@ -60,10 +61,11 @@ class DockerV1:
         version: str = "1.6.2",
         wait: Callable[[float], None] = time.sleep,
         asks_v2: bool = True,
+        address: str = "",
     ) -> None:
         self.engine = Engine(version)
         self._host = host
-        self._wire = Wire(ca)
+        self._wire = Wire(ca, address)
         self._login = (user, password)
         self._wait = wait
         self._asks_v2 = asks_v2

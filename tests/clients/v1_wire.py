@@ -80,9 +80,13 @@ def _framing(method: str, body: Body) -> list[str]:
 
 
 class Wire:
-    """Makes connections; trusts `ca` alone. Without one it speaks plain http."""
+    """Makes connections; trusts `ca` alone. Without one it speaks plain http.
 
-    def __init__(self, ca: Path | None) -> None:
+    `address` is where every host is, in the place of a name server.
+    """
+
+    def __init__(self, ca: Path | None, address: str = "") -> None:
+        self._address = address
         self.scheme = "https" if ca else "http"
         self._tls = _tls(ca) if ca else None
 
@@ -102,7 +106,7 @@ class Wire:
         target = urlsplit(url)
         host = target.hostname or ""
         port = target.port or (443 if target.scheme == "https" else 80)
-        plain = socket.create_connection((host, port), timeout=TIMEOUT)
+        plain = socket.create_connection((self._address or host, port), timeout=TIMEOUT)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if target.scheme == "http":
             return plain

@@ -28,13 +28,15 @@ MySQL is {mysql}. `make cluster-down` takes all of it away.
 
 
 def up() -> None:
-    """Nothing happens to one that runs; one that does not any more, after a restart of this host, starts again."""
+    """One that runs gets Pier's images anew; one that does not any more, after a restart of this host, starts again."""
     running = cluster.found(_HOME)
     if running is None:
         running = cluster.made(_HOME)
         _start_anew(running)
-    elif not running.machine.is_on:
-        running.boot()
+    else:
+        if not running.machine.is_on:
+            running.boot()
+        running.load_pier()
     bin_folder = _HOME / "bin"
     bin_folder.mkdir(exist_ok=True)
     for name, place in (("kubectl", program("kubectl")), ("helm", tool("helm")), ("crane", tool("crane"))):

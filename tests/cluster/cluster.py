@@ -18,6 +18,7 @@ from typing import Any, Final
 from tests.cluster import images, machine, node
 from tests.cluster.machine import Machine
 from tests.house.pages import ROOT
+from tests.images import built
 from tests.parts import foreign_kinds
 from tests.parts.control_plane import ControlPlane
 from tests.parts.tools import tool
@@ -28,6 +29,7 @@ HOSTS: Final = ("registry.example.org", *(f"r{number}.example.org" for number in
 
 CHART: Final = ROOT / "charts" / "pier"
 SYSTEM: Final = "pier-system"
+ENFORCED: Final = "pod-security.kubernetes.io/enforce"
 
 _MANIFESTS: Final = Path(__file__).with_name("manifests")
 _STATE: Final = "state.json"
@@ -72,9 +74,8 @@ class Cluster:
 
     def furnish(self) -> None:
         """Images, names and the Ingress. Raises PartMissing."""
-        self.load(images.archives())
-        for kind, name in (("registry", images.REGISTRY), ("operator", images.OPERATOR)):
-            self.ctr("images", "tag", f"docker.io/library/pier-{kind}:latest", name)
+        self.load(images.surroundings())
+        self.load_pier()
         for kind in ("HTTPRoute", "Gateway", "GatewayClass", "GRPCRoute", "ReferenceGrant", "BackendTLSPolicy"):
             self.kubectl("apply", "--server-side", "-f", str(foreign_kinds.definition(kind)))
         listed = f"    {self.front} {' '.join(HOSTS)}"
@@ -124,16 +125,22 @@ class Cluster:
         assert done.returncode == 0, f"helm {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
 
-    def namespace(self, name: str, enforced: str = "restricted") -> str:
-        """A new one; its name."""
-        self.kubectl("create", "namespace", name)
-        self.kubectl("label", "namespace", name, f"pod-security.kubernetes.io/enforce={enforced}")
-        return name
+    def namespace(self, purpose: str) -> str:
+        """A new one, where pods are restricted; its name begins with the purpose."""
+        meta = {"generateName": f"{purpose}-", "labels": {ENFORCED: "restricted"}}
+        made = {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
+        return self.kubectl("create", "-f", "-", "-o", "name", stdin=json.dumps(made)).strip().partition("/")[2]
 
     def load(self, archives: Iterable[Path]) -> None:
         """Images as `docker save` writes them."""
         for archive in archives:
             self.ctr("images", "import", "--no-unpack", str(archive))
+
+    def load_pier(self) -> None:
+        """Its images as the tree makes them now, by the names that docs/kubernetes.md has."""
+        for kind, name in (("registry", images.REGISTRY), ("operator", images.OPERATOR)):
+            self.load([built.archive(kind)])
+            self.ctr("images", "tag", "--force", f"docker.io/library/pier-{kind}:latest", name)
 
     def ctr(self, *arguments: str) -> str:
         return self.machine.run("ctr", "--address", node.RUNTIME, "--namespace", "k8s.io", *arguments)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import itertools
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from pier_operator.kube import Kube
 from tests.cluster import cluster as clusters
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import ENFORCED, SYSTEM, Cluster
 from tests.cluster.registry import Registry
 from tests.operator.cluster import Api
-
-_numbers = itertools.count(1)
-_hosts = iter(clusters.HOSTS)
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
+    """The one that `PIER_CLUSTER`, the folder of `make cluster-up`, has; else a new one."""
+    given = os.environ.get("PIER_CLUSTER")
+    if given:
+        found = clusters.found(Path(given).absolute())
+        assert found, f"there is no cluster in {given}: run make cluster-up"
+        yield found
+        return
     with clusters.running() as made:
         yield made
 
@@ -30,18 +35,21 @@ def api(cluster: Cluster) -> Api:
 
 @pytest.fixture(scope="session")
 def installed(cluster: Cluster) -> str:
-    """The name of the release."""
+    """The name of the release. Its namespace admits restricted pods alone."""
+    cluster.kubectl("create", "namespace", SYSTEM, check=False)
+    cluster.kubectl("label", "namespace", SYSTEM, f"{ENFORCED}=restricted", "--overwrite")
     cluster.install("pier")
     return "pier"
 
 
 @pytest.fixture(scope="session")
-def registry(cluster: Cluster, api: Api, installed: str) -> Registry:
+def registry(cluster: Cluster, api: Api, installed: str) -> Iterator[Registry]:
     """Behind the Ingress, for all tests that leave it as it is."""
     made = Registry(cluster, api, cluster.namespace("team"))
-    made.create(**behind_ingress(next(_hosts)))
+    made.create(**behind_ingress(clusters.HOSTS[0]))
     made.wait()
-    return made
+    yield made
+    cluster.kubectl("delete", "namespace", made.namespace, "--wait=false")
 
 
 @pytest.fixture
@@ -50,7 +58,7 @@ def another(cluster: Cluster, api: Api, installed: str) -> Iterator[Callable[[],
     made: list[str] = []
 
     def make() -> Registry:
-        made.append(cluster.namespace(f"test-{next(_numbers)}"))
+        made.append(cluster.namespace("test"))
         return Registry(cluster, api, made[-1])
 
     yield make

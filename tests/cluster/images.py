@@ -1,4 +1,4 @@
-"""Images that a cluster starts with, as `docker save` writes them: Pier's as shipped, and what stands around it."""
+"""Images that stand around Pier on a cluster, as `docker save` writes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tests.images import built
 from tests.parts import cache, go_programs, mysql, roots
 from tests.parts.tools import tool
 
@@ -29,10 +28,10 @@ DISTRIBUTION: Final = "pier-test/distribution:3"
 _FORM: Final = "1"
 
 
-def archives() -> list[Path]:
-    """The tars of all of them; what is not made yet is made. Raises PartMissing."""
+def surroundings() -> list[Path]:
+    """The tars of all but Pier's own; what is not made yet is made. Raises PartMissing."""
     go = {name: go_programs.PROGRAMS[name].version for name in ("coredns", "traefik", "registry")}
-    made = [
+    return [
         _entry("pause", "1", partial(_scratch, PAUSE, "/bin/busybox", ("/bin/busybox", "sleep", "infinity"))),
         _entry("busybox", "1", partial(_scratch, BUSYBOX, "/bin/busybox", ("/bin/busybox", "sh"))),
         _entry("coredns", go["coredns"], partial(_scratch, COREDNS, str(tool("coredns")), ("/bin/coredns",))),
@@ -40,7 +39,6 @@ def archives() -> list[Path]:
         _entry("registry", go["registry"], partial(_scratch, DISTRIBUTION, str(tool("registry")), ("/bin/registry",))),
         _entry("mysql", mysql.version(), _mysql),
     ]
-    return [*made, built.archive("registry"), built.archive("operator")]
 
 
 def _entry(name: str, version: str, make: Callable[[Path], object]) -> Path:

@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +31,7 @@ class Machine:
     home: Path
     number: int
     first: int = 0  # the process id of its first process; 0 while it is off
+    _outer: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -57,10 +58,10 @@ class Machine:
         namespaces = ("--fork", "--pid", "--mount", "--net", "--uts", "--ipc", "--propagation", "private")
         command = ["unshare", *namespaces, "sh", str(_FIRST), str(self.home), self.name, *program]
         with (self.home / "machine.log").open("ab") as log:
-            outer = subprocess.Popen(
+            self._outer = subprocess.Popen(
                 command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        self.first = _child(outer)
+        self.first = _child(self._outer)
         self._connect()
 
     def power_off(self) -> None:
@@ -74,6 +75,8 @@ class Machine:
             if time.monotonic() > deadline:
                 raise AssertionError(f"{self.name} does not end")
             time.sleep(0.05)
+        if self._outer:
+            self._outer.wait()
         self.first = 0
 
     def remove(self) -> None:

@@ -6,7 +6,6 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -67,7 +66,7 @@ class Registry:
     @property
     def host(self) -> str:
         """What clients type before the name of an image."""
-        return urlsplit(str(self.status["endpoint"])).netloc
+        return str(self.status["endpoint"])
 
     def password(self, user: str = "admin") -> str:
         """A generated one."""
@@ -85,8 +84,13 @@ class Registry:
         place.write_text(self.ca)
         return place
 
-    def client(self, user: str = "admin", password: str = "", address: str = "") -> httpx.Client:
-        """Through the front door at `address` (`ip` or `ip:port`), which is the Ingress's unless told."""
+    def client(
+        self, user: str = "admin", password: str = "", *, address: str = "", trusting: ssl.SSLContext | None = None
+    ) -> httpx.Client:
+        """Through the front door at `address` (`ip` or `ip:port`), which is the Ingress's unless told.
+
+        It trusts what the registry publishes now, or as `trusting` says.
+        """
         name = self.host.partition(":")[0]
 
         def named(request: httpx.Request) -> None:
@@ -96,13 +100,13 @@ class Registry:
             base_url=f"https://{address or self.cluster.front}",
             headers={"Host": self.host},
             auth=(user, password or self.password(user)),
-            verify=ssl.create_default_context(cadata=self.ca),
+            verify=trusting or ssl.create_default_context(cadata=self.ca),
             timeout=60,
             event_hooks={"request": [named]},
         )
 
     def pods(self, part: str = "") -> list[Manifest]:
-        """Of the registry, or of its `part` (`registry`, `mysql`)."""
+        """Of the registry, or of its `part` (`registry`, `database`)."""
         selector = f"registry.pier.dev/registry={self.name}"
         if part:
             selector += f",app.kubernetes.io/component={part}"
@@ -110,6 +114,12 @@ class Registry:
             self.api.kube.request("GET", f"/api/v1/namespaces/{self.namespace}/pods", {"labelSelector": selector})[
                 "items"
             ]
+        )
+
+    def kill(self, pod: Manifest) -> None:
+        """At once, without a word to its processes."""
+        self.cluster.kubectl(
+            "delete", "pod", pod["metadata"]["name"], "-n", self.namespace, "--grace-period=0", "--force"
         )
 
     def used(self) -> int:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import Final
 from uuid import uuid4
@@ -26,7 +28,10 @@ _CLIENTS: Final = 6
 _PIECE: Final = 64 << 10
 _LARGE: Final = 48 << 20
 _LEAST: Final = 30.0  # seconds that download and upload last
-_CONFIG: Final = b"{}"
+CONFIG: Final = b"{}"
+_FORM: Final = "application/vnd.oci.image.manifest.v1+json"
+FORM: Final = {"content-type": _FORM}
+ACCEPT: Final = {"accept": _FORM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +51,11 @@ class Traffic:
 
     registry: Registry
     repository: str
+    password: str
     began: float = field(default_factory=time.monotonic)
     requests: int = 0
     failures: list[Failure] = field(default_factory=list)
+    trust: ssl.SSLContext = field(default_factory=ssl.create_default_context)
     _over: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -63,6 +70,13 @@ class Traffic:
     def span(self) -> float:
         """Seconds from the first failure to the last."""
         return self.failures[-1].at - self.failures[0].at if self.failures else 0.0
+
+    def believe(self, authorities: str) -> None:
+        """What the clients trust from now on, beside what they trusted before."""
+        self.trust.load_verify_locations(cadata=authorities)
+
+    def _client(self) -> httpx.Client:
+        return self.registry.client(password=self.password, trusting=self.trust)
 
     def _ask(self, what: str, ask: Callable[[], httpx.Response], wanted: int) -> httpx.Response | None:
         at = self.seconds
@@ -88,8 +102,8 @@ class Traffic:
         """Reads, and pushes of another image each time."""
         name = f"{self.repository}-{number}"
         tick = time.monotonic()
-        with self.registry.client() as client:
-            for turn in count():
+        for turn in count():
+            with self._client() as client:  # a connection of its own for each image
                 for what, ask, wanted in _image(client, name, turn):
                     if self._over.is_set():
                         return
@@ -99,14 +113,14 @@ class Traffic:
                     if answer is None:
                         break  # what comes next stands on it
 
-    def _download(self, digest: str) -> None:
-        with self.registry.client() as client:
+    def _download(self, blob: str) -> None:
+        with self._client() as client:
             while not self._over.is_set():
-                self._ask("a long download", lambda: self._slowly(client, digest), 200)
+                self._ask("a long download", lambda: self._slowly(client, blob), 200)
 
-    def _slowly(self, client: httpx.Client, digest: str) -> httpx.Response:
+    def _slowly(self, client: httpx.Client, blob: str) -> httpx.Response:
         began, got = time.monotonic(), 0
-        with client.stream("GET", f"/v2/{self.repository}/blobs/{digest}") as answer:
+        with client.stream("GET", f"/v2/{self.repository}/blobs/{blob}") as answer:
             if answer.status_code == 200:
                 for piece in answer.iter_raw(_PIECE):
                     got += len(piece)
@@ -116,7 +130,7 @@ class Traffic:
         return answer
 
     def _upload(self) -> None:
-        with self.registry.client() as client:
+        with self._client() as client:
             while not self._over.is_set():
                 begun = self._ask(
                     "the start of a long upload", lambda: client.post(f"/v2/{self.repository}/blobs/uploads/"), 202
@@ -126,9 +140,8 @@ class Traffic:
                     continue
                 body = uuid4().bytes * (_PIECE // 16)
                 pieces = _LARGE // _PIECE // 4
-                digest = hashlib.sha256(body * pieces).hexdigest()
                 place = begun.headers["location"]
-                place += f"{'&' if '?' in place else '?'}digest=sha256:{digest}"
+                place += f"{'&' if '?' in place else '?'}digest={digest(body * pieces)}"
                 self._ask("a long upload", lambda: client.put(place, content=_dripping(body, pieces)), 201)  # noqa: B023
 
 
@@ -142,37 +155,36 @@ def _dripping(piece: bytes, pieces: int) -> Iterator[bytes]:
 def _image(client: httpx.Client, name: str, turn: int) -> Iterator[tuple[str, Callable[[], httpx.Response], int]]:
     """The requests of a push in one piece each, of a pull, and of a delete."""
     layer = f"layer {name} {turn} {uuid4()}".encode()
-    document = json.dumps(_manifest(layer)).encode()
-    form = {"content-type": "application/vnd.oci.image.manifest.v1+json"}
-    for blob in (_CONFIG, layer):
-        digest = _digest(blob)
-        yield "an upload", lambda b=blob, d=digest: client.post(f"/v2/{name}/blobs/uploads/?digest={d}", content=b), 201  # type: ignore[misc]
-    yield "a manifest", lambda: client.put(f"/v2/{name}/manifests/{turn}", content=document, headers=form), 201
+    document = manifest(layer)
+    for blob in (CONFIG, layer):
+        yield "an upload", partial(client.post, f"/v2/{name}/blobs/uploads/?digest={digest(blob)}", content=blob), 201
+    yield "a manifest", lambda: client.put(f"/v2/{name}/manifests/{turn}", content=document, headers=FORM), 201
     for _ in range(5):
         yield "a ping", lambda: client.get("/v2/"), 200
         yield (
             "a pull",
-            lambda: client.get(f"/v2/{name}/manifests/{turn}", headers={"accept": form["content-type"]}),
+            lambda: client.get(f"/v2/{name}/manifests/{turn}", headers=ACCEPT),
             200,
         )
-        yield "a blob", lambda: client.get(f"/v2/{name}/blobs/{_digest(layer)}"), 200
+        yield "a blob", lambda: client.get(f"/v2/{name}/blobs/{digest(layer)}"), 200
         yield "tags", lambda: client.get(f"/v2/{name}/tags/list"), 200
     yield "a delete", lambda: client.delete(f"/v2/{name}/manifests/{turn}"), 202
 
 
-def _manifest(layer: bytes) -> dict[str, object]:
+def manifest(layer: bytes) -> bytes:
+    """Of an image with this one layer, as it is sent."""
     described = {
-        "config": ("application/vnd.oci.image.config.v1+json", _CONFIG),
+        "config": ("application/vnd.oci.image.config.v1+json", CONFIG),
         "layer": ("application/vnd.oci.image.layer.v1.tar", layer),
     }
     made = {
-        key: {"mediaType": form, "digest": _digest(data), "size": len(data)} for key, (form, data) in described.items()
+        key: {"mediaType": form, "digest": digest(data), "size": len(data)} for key, (form, data) in described.items()
     }
-    form = "application/vnd.oci.image.manifest.v1+json"
-    return {"schemaVersion": 2, "mediaType": form, "config": made["config"], "layers": [made["layer"]]}
+    held = {"schemaVersion": 2, "mediaType": _FORM, "config": made["config"], "layers": [made["layer"]]}
+    return json.dumps(held).encode()
 
 
-def _digest(data: bytes) -> str:
+def digest(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
@@ -180,13 +192,14 @@ def _digest(data: bytes) -> str:
 def during(registry: Registry, repository: str = "team/traffic") -> Iterator[Traffic]:
     """Traffic from before the block until after it, long transfers included."""
     large = uuid4().bytes * (_LARGE // 16)
-    with registry.client() as client:
-        pushed = client.post(f"/v2/{repository}/blobs/uploads/?digest={_digest(large)}", content=large)
+    traffic = Traffic(registry, repository, registry.password())
+    traffic.believe(registry.ca)
+    with traffic._client() as client:
+        pushed = client.post(f"/v2/{repository}/blobs/uploads/?digest={digest(large)}", content=large)
         assert pushed.status_code == 201, pushed.text
-    traffic = Traffic(registry, repository)
     clients = [threading.Thread(target=traffic._small, args=(number,)) for number in range(_CLIENTS)]
     clients += [
-        threading.Thread(target=traffic._download, args=(_digest(large),)),
+        threading.Thread(target=traffic._download, args=(digest(large),)),
         threading.Thread(target=traffic._upload),
     ]
     for client_thread in clients:

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from pier_operator.api import NAMESPACE
-from pier_operator.kube import Kube
-from tests.operator.cluster import ROOT, SYSTEM, Cluster, Operator, eventually
-from tests.operator.node import Node
+from tests.operator.cluster import Cluster, Operator, eventually, with_api, with_pier
 from tests.parts import control_plane
 from tests.parts.control_plane import ControlPlane
 
@@ -18,39 +16,18 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def plane() -> Iterator[ControlPlane]:
-    """A control plane with Pier's API and the operator's account."""
-    with control_plane.running() as plane:
-        plane.kubectl("apply", "-f", str(ROOT / "crds"))
-        plane.kubectl("create", "namespace", SYSTEM)
-        plane.kubectl("create", "serviceaccount", "pier-operator", "-n", SYSTEM)
-        plane.kubectl("apply", "-f", str(ROOT / "operator" / "rbac.yaml"))
-        account = f"--serviceaccount={SYSTEM}:pier-operator"
-        for role in ("pier-operator", "pier-operator-cluster"):
-            plane.kubectl("create", "clusterrolebinding", role, f"--clusterrole={role}", account)
-        plane.kubectl("create", "rolebinding", "lease", "-n", SYSTEM, "--role=pier-operator-lease", account)
-        plane.kubectl("wait", "--for=condition=Established", "crd", "pierregistries.registry.pier.dev")
-        yield plane
-
-
-@pytest.fixture(scope="session")
 def lonely() -> Iterator[ControlPlane]:
     """A control plane with Pier's API, where nothing acts by itself: no controllers, no node, no operator."""
     with control_plane.running(controllers=False) as plane:
-        plane.kubectl("apply", "-f", str(ROOT / "crds"))
-        plane.kubectl("wait", "--for=condition=Established", "crd", "pierregistries.registry.pier.dev")
+        with_api(plane)
         yield plane
 
 
 @pytest.fixture(scope="session")
-def cluster(plane: ControlPlane) -> Iterator[Cluster]:
-    kube = Kube.connected(plane.kubeconfig)
-    node = Node(kube)
-    node.start()
-    try:
-        yield Cluster(plane, kube, node)
-    finally:
-        node.stop()
+def cluster() -> Iterator[Cluster]:
+    with control_plane.running() as plane, with_pier(plane) as cluster:
+        cluster.node.start()
+        yield cluster
 
 
 @pytest.fixture(scope="session")

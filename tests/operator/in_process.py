@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -16,6 +18,7 @@ from pier_operator.reconcile import Reconciler
 from pier_operator.settings import Settings
 
 Fault = Callable[[Callable[[], Manifest]], Manifest]
+Ask = tuple[str, str, int]  # method, path without its namespace and a Job's digest, how often before
 
 
 class Killed(BaseException):
@@ -64,20 +67,25 @@ FAULTS: Final[dict[str, Fault]] = {
 
 
 class FaultyKube(Kube):
-    """Counts its requests, and fails the one with number `at`."""
+    """Remembers what it was asked for, and what of that were writes; meets a fault once at each of `faulty`."""
 
-    def __init__(self, kube: Kube, at: int = 0, fault: Fault = _broken) -> None:
+    def __init__(self, kube: Kube, faulty: Iterable[Ask] = (), fault: Fault = _broken) -> None:
         super().__init__(kube._client)
-        self.count = 0
+        self.asked: list[Ask] = []
         self.writes: list[str] = []
-        self._at = at
+        self.left = set(faulty)
         self._fault = fault
+        self._times: Counter[tuple[str, str]] = Counter()
 
     def request(self, method: str, target: str, *rest: Any, **more: Any) -> Manifest:
-        self.count += 1
+        place = re.sub(r"/namespaces/[^/]+|-[0-9a-f]{8}$", "", target)
+        ask = (method, place, self._times[method, place])
+        self._times[method, place] += 1
+        self.asked.append(ask)
         if method != "GET":
             self.writes.append(f"{method} {target}")
-        if self.count == self._at:
+        if ask in self.left:
+            self.left.remove(ask)
             return self._fault(lambda: Kube.request(self, method, target, *rest, **more))
         return Kube.request(self, method, target, *rest, **more)
 
@@ -108,7 +116,7 @@ class InProcess:
 
     def look(self, key: Key) -> float | None:
         """Until a look ends well, as the queue would have it."""
-        for _ in itertools.repeat(None, 8):
+        for _ in itertools.repeat(None, 12):
             try:
                 return self.reconciler.reconcile(key)
             except Killed:
@@ -116,7 +124,7 @@ class InProcess:
                 self.refresh(key[0])
             except KubeError:
                 continue
-        raise AssertionError("it does not recover from one fault")
+        raise AssertionError("it does not recover from faults")
 
 
 def has_become(kube: Kube, namespace: str, name: str) -> None:

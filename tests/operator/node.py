@@ -6,6 +6,7 @@ It runs no containers; but the registry pods of `served` namespaces run as proce
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ class Node:
     _pods: dict[str, ServingPod] = field(default_factory=dict)
     _followed: dict[str, str] = field(default_factory=dict)
     _ended: threading.Event = field(default_factory=threading.Event)
-    _addresses: Any = field(default_factory=lambda: itertools.count(1))
+    _addresses: Any = field(default_factory=itertools.count)
     _thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -98,8 +99,7 @@ class Node:
         self.kube.request("POST", f"{path_of(pod)}/binding", body=binding)
 
     def _run_pod(self, pod: Manifest, component: str) -> None:
-        number = next(self._addresses)
-        address = f"127.97.{number // 250}.{number % 250 + 1}"
+        address = _address(next(self._addresses))
         if component == "registry" and pod["metadata"]["namespace"] in self.served:
             self._serve(pod, address)
         ready = [{"type": name, "status": "True"} for name in ("Initialized", "ContainersReady", "Ready")]
@@ -158,6 +158,11 @@ class Node:
         volume: Manifest = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec}
         if self.kube.get(_VOLUME, "", name) is None:
             self.kube.request("POST", "/api/v1/persistentvolumes", body=volume)
+
+
+def _address(number: int) -> str:
+    """Of this process, so that nodes of two runs do not meet; Services have 127.96."""
+    return f"127.{97 + os.getpid() % 128}.{number // 250}.{number % 250 + 1}"
 
 
 def _names(pod: Manifest) -> list[Manifest]:

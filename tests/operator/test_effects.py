@@ -110,6 +110,7 @@ LEAVES: list[tuple[str, Manifest, Any]] = [
     ("networkPolicy.ingressFrom.0.podLabels",
      {**_INGRESS, "networkPolicy": {"ingressFrom": [{"namespaceLabels": {"name": "traefik"}}]}}, {"app": "traefik"}),
     ("pullSecret.user", _USER, "alice"),
+    ("nodeTrust.enabled", {}, True),
 ]  # fmt: skip
 
 _LISTS = [

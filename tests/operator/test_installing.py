@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import time
 
-from pier_operator.api import EVENT, KINDS
-from tests.operator.cluster import Cluster, Operator, eventually
+import pytest
 
-UNGATED = {
-    ("Secret", "pier-admin"), ("Secret", "pier-users"), ("Secret", "pier-users-file"), ("Secret", "pier-pull"),
-    ("Secret", "pier-ca"), ("Secret", "pier-tls"), ("ConfigMap", "pier-ca"),
-    ("Secret", "pier-db"), ("Secret", "pier-db-init"), ("Secret", "pier-db-tls"), ("Secret", "pier-db-url"),
-    ("Service", "pier"), ("Service", "pier-metrics"), ("Service", "pier-mysql"), ("ServiceAccount", "pier"),
-    ("PersistentVolumeClaim", "pier-data"), ("PersistentVolumeClaim", "pier-mysql"), ("StatefulSet", "pier-mysql"),
-    ("NetworkPolicy", "pier"), ("NetworkPolicy", "pier-mysql"),
-}  # fmt: skip
+from pier_operator.api import EVENT, KINDS
+from tests.operator.cluster import UNGATED, Cluster, Operator, eventually
 
 
 def test_an_empty_spec_becomes_a_registry_that_takes_pushes(
@@ -38,6 +31,7 @@ def test_an_empty_spec_becomes_a_registry_that_takes_pushes(
     assert columns[:5] == ["pier", "True", "Ready", f"pier.{namespace}.svc", "0.1.0"]
 
 
+@pytest.mark.alone
 def test_what_needs_nothing_is_made_at_once(cluster: Cluster, operator: Operator, namespace: str) -> None:
     cluster.node.hold(namespace, "database")
     began = time.monotonic()
@@ -46,6 +40,7 @@ def test_what_needs_nothing_is_made_at_once(cluster: Cluster, operator: Operator
     assert time.monotonic() - began < 3
 
 
+@pytest.mark.alone
 def test_each_step_waits_for_the_one_before(cluster: Cluster, operator: Operator, namespace: str) -> None:
     cluster.node.hold(namespace, "database", "migration", "registry")
     cluster.create(namespace)

@@ -33,6 +33,7 @@ def _holder(cluster: Cluster) -> str:
     return str(found["spec"]["holderIdentity"]) if found else ""
 
 
+@pytest.mark.alone
 def test_the_next_one_takes_over_when_one_is_killed_and_when_one_ends(
     cluster: Cluster, operator: Operator, standby: Operator, namespace: str
 ) -> None:

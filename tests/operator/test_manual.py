@@ -14,7 +14,8 @@ import yaml
 
 from pier_operator import api, x509
 from pier_operator.api import Manifest
-from pier_operator.plan.status import PARTS
+from pier_operator.plan.nodes import CONDITION
+from pier_operator.plan.status import PARTS, SPACE
 from pier_operator.probe import HOST
 from tests.house.pages import page
 from tests.operator.agreement import secrets
@@ -160,6 +161,17 @@ def test_the_next_ca_is_published_beside_the_one_in_force(cluster: Cluster, term
     assert len(x509.certificates(found["data"]["ca.crt"])) == 2
 
 
+def test_nodes_are_asked_to_trust(cluster: Cluster, terminal: _Terminal, namespace: str) -> None:
+    """This operator has no host that it may let nodes trust, so it says so."""
+    cluster.create(namespace, "team", {"host": "registry.example.org"})
+    _wait_for(cluster, namespace, "NodesTrust", "NotRequested", "team")
+    patch, wait = _typed('"nodeTrust"').splitlines()
+    terminal.run(patch)
+    _wait_for(cluster, namespace, "NodesTrust", "NotAllowed", "team")
+    assert f"condition={CONDITION} " in wait
+    assert wait.endswith("pierregistry/team")
+
+
 def test_a_database_of_ones_own_is_taken(cluster: Cluster, terminal: _Terminal, namespace: str) -> None:
     (terminal.home / "ca.crt").write_bytes(Authority(terminal.home / "tls").pair.certificate.read_bytes())
     terminal.type("secret generic")
@@ -199,5 +211,5 @@ def test_its_front_doors_lead_to_the_plain_port(about: str, child: str) -> None:
 
 def test_the_conditions_that_it_explains_are_those_that_ready_does_not_wait_for() -> None:
     named = {row[0].strip("`") for row in page("docs/kubernetes.md").rows() if row[0].startswith("`")}
-    assert named == {"UsersActive", HOST}
+    assert named == {"UsersActive", HOST, SPACE, CONDITION}
     assert not named & set(PARTS)

@@ -21,7 +21,7 @@ def narrow(lonely: ControlPlane) -> Iterator[Operator]:
     for namespace in (SYSTEM, _OURS, _THEIRS):
         lonely.kubectl("create", "namespace", namespace)
     lonely.kubectl("create", "serviceaccount", "pier-operator", "-n", SYSTEM)
-    whole, _, lease = yaml.safe_load_all((ROOT / "operator" / "rbac.yaml").read_text(encoding="utf-8"))
+    whole, _, lease, *_nodes = yaml.safe_load_all((ROOT / "operator" / "rbac.yaml").read_text(encoding="utf-8"))
     role = {**whole, "kind": "Role", "metadata": {"name": "pier-operator", "namespace": _OURS}}
     lonely.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([role, lease]))
     account = f"--serviceaccount={SYSTEM}:pier-operator"

@@ -15,7 +15,8 @@ from pier_operator.probe import HOST, REACHABLE, Answer, Prober, Target
 from pier_operator.probing import targets
 from tests.operator.planning import named, settled, situation
 from tests.parts import registry as registries
-from tests.parts.registry import Running, free_port
+from tests.parts.ports import free_port
+from tests.parts.registry import Running
 
 _KEY = ("team", "pier")
 

@@ -6,11 +6,12 @@ from itertools import pairwise
 
 import pytest
 
-from pier_operator.cache import Cache
-from pier_operator.queue import PAUSE, Queue
-from tests.operator.planning import resource
+from pier_operator.cache import Mark
+from pier_operator.queue import PAUSE, SOON, Queue
 
 KEY, OTHER = ("team", "pier"), ("team", "other")
+EDIT: Mark = ("resource", "20")
+STATUS: Mark = ("deployment", "30")
 
 
 class Clock:
@@ -54,17 +55,88 @@ def test_two_workers_never_have_the_same_key(queue: Queue, clock: Clock) -> None
     assert _take(queue) == KEY
 
 
-def test_a_burst_is_two_pieces_of_work(queue: Queue, clock: Clock) -> None:
-    taken = 0
-    for _ in range(100):
-        queue.add(KEY)
-        if _take(queue):
-            taken += 1
-            queue.done(KEY)
+def _worked_on(queue: Queue) -> bool:
+    taken = _take(queue)
+    if taken:
+        queue.done(taken)
+    return bool(taken)
+
+
+def test_a_burst_of_edits_is_few_looks_though_each_look_changes_a_child(queue: Queue, clock: Clock) -> None:
+    looks = 0
+    for version in range(100):
+        queue.changed(KEY, ("resource", str(version)), edited=True)
+        if _worked_on(queue):
+            looks += 1
+            queue.changed(KEY, ("deployment", str(version)), edited=False)
         clock.now += 0.01
     clock.now += PAUSE
-    taken += _take(queue) is not None
-    assert taken <= 3
+    looks += _worked_on(queue)
+    assert looks == 3
+    assert not _worked_on(queue)
+
+
+def test_a_gate_that_opens_waits_less_than_an_edit(queue: Queue, clock: Clock) -> None:
+    queue.add(KEY)
+    assert _worked_on(queue)
+    queue.changed(KEY, STATUS, edited=False)
+    queue.changed(OTHER, EDIT, edited=True)
+    assert _worked_on(queue)  # the other one had no look before
+    queue.changed(OTHER, EDIT, edited=True)
+    clock.now += SOON
+    assert _take(queue) == KEY
+    queue.done(KEY)
+    assert _take(queue) is None
+    clock.now += PAUSE - SOON
+    assert _take(queue) == OTHER
+
+
+def test_what_was_no_news_is_not_looked_at(queue: Queue, clock: Clock) -> None:
+    queue.changed(KEY, EDIT, edited=True)
+    queue.changed(KEY, STATUS, edited=False)
+    queue.withdraw(KEY, EDIT)
+    queue.withdraw(KEY, STATUS)
+    queue.withdraw(OTHER, EDIT)
+    clock.now += 100
+    assert _take(queue) is None
+
+
+def test_other_news_of_the_same_registry_and_a_look_to_come_stay(queue: Queue, clock: Clock) -> None:
+    queue.add(KEY, after=600)
+    queue.changed(KEY, EDIT, edited=True)
+    queue.changed(KEY, STATUS, edited=False)
+    queue.withdraw(KEY, EDIT)
+    assert _worked_on(queue)
+    queue.add(KEY, after=600)
+    clock.now += 10
+    queue.changed(KEY, EDIT, edited=True)
+    queue.withdraw(KEY, EDIT)
+    assert _take(queue) is None
+    clock.now += 600
+    assert _take(queue) == KEY
+
+
+def test_what_nobody_takes_does_not_gather(queue: Queue, clock: Clock) -> None:
+    """As in an operator that does not lead; a change that is one of many is looked at in any case."""
+    queue.add(KEY, after=600)
+    for version in range(10_000):
+        queue.changed(KEY, ("deployment", str(version)), edited=False)
+    assert len(queue._waits[KEY].others) <= 101
+    for version in range(10_000):
+        queue.withdraw(KEY, ("deployment", str(version)))
+    clock.now += SOON
+    assert _take(queue) == KEY
+
+
+def test_what_is_told_while_a_registry_goes_is_looked_at(queue: Queue, clock: Clock) -> None:
+    """It may have been made anew since the look that did not find it."""
+    queue.add(KEY)
+    assert _take(queue) == KEY
+    queue.changed(KEY, EDIT, edited=True)
+    queue.done(KEY)
+    queue.forget(KEY)
+    clock.now += PAUSE
+    assert _take(queue) == KEY
 
 
 def test_a_fault_makes_each_try_later_up_to_a_minute(queue: Queue, clock: Clock) -> None:
@@ -104,40 +176,3 @@ def test_an_event_comes_before_a_later_look(queue: Queue, clock: Clock) -> None:
     queue.done(KEY)
     clock.now += 700
     assert _take(queue) is None
-
-
-def test_an_older_version_never_replaces_a_newer_one() -> None:
-    cache = Cache()
-    new = resource()
-    new["metadata"]["resourceVersion"] = "20"
-    old = resource()
-    old["metadata"]["resourceVersion"] = "9"
-    assert cache.put(new)
-    assert not cache.put(old)
-    assert not cache.put(new)
-    assert cache.registries() == [new]
-
-
-def test_the_deletion_of_an_earlier_object_does_not_touch_the_one_of_now() -> None:
-    cache = Cache()
-    held = resource()
-    held["metadata"]["resourceVersion"] = "20"
-    earlier = resource()
-    earlier["metadata"] |= {"uid": "other", "resourceVersion": "30"}
-    cache.put(held)
-    assert not cache.drop(earlier)
-    assert cache.registries() == [held]
-
-
-def test_a_fresh_list_brings_what_a_watch_has_missed() -> None:
-    cache = Cache()
-    gone, new = resource(), resource()
-    gone["metadata"] |= {"name": "gone", "resourceVersion": "5"}
-    new["metadata"] |= {"name": "new", "resourceVersion": "6"}
-    later = resource()
-    later["metadata"] |= {"name": "later", "resourceVersion": "50"}
-    cache.put(gone)
-    since = cache.newest()
-    cache.put(later)
-    assert cache.replace("PierRegistry", [new], since) == {("team", "gone"), ("team", "new")}
-    assert {each["metadata"]["name"] for each in cache.registries()} == {"new", "later"}

@@ -23,7 +23,7 @@ def _rights(roles: list[dict[str, object]]) -> Rules:
 
 
 def test_the_chart_grants_what_the_tests_run_with() -> None:
-    text = rendered({"rbac": {"aggregate": False}})
+    text = rendered({"rbac": {"aggregate": False}, "nodeTrust": {"allowedHosts": ["registry.example.org"]}})
     granted = _rights([*of_kind(text, "ClusterRole"), *of_kind(text, "Role")])
     tested = _rights(list(yaml.safe_load_all((ROOT / "operator" / "rbac.yaml").read_text(encoding="utf-8"))))
     assert tested - granted == set()

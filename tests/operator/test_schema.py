@@ -56,7 +56,7 @@ INVALID: list[tuple[Manifest, str]] = [
     ({"registry": {"maxLayer": "5Gb"}}, "must be a size such as 512Mi or 50Gi"),
     ({"registry": {"resources": {"limits": {"memory": "lots"}}}}, "should match"),
     ({"pullSecret": {"user": "nobody"}}, "pullSecret.user must be the name of one of auth.users"),
-    ({"auth": {"users": [{"name": "admin"}]}}, "the names admin, anonymous, pier-pull and pier-probe are reserved"),
+    ({"auth": {"users": [{"name": "admin"}]}}, "the names admin, anonymous, pier-nodes, pier-pull and pier-probe"),
     ({"auth": {"users": [{"name": "a:b"}]}}, "a user name has letters, digits"),
     ({"auth": {"users": [{"name": "ä"}]}}, "a user name has letters, digits"),
     ({"auth": {"users": [{"name": "x" * 65}]}}, "may not be more than 64"),

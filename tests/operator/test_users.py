@@ -22,6 +22,7 @@ def registry(cluster: Cluster, operator: Operator, namespace: str) -> str:
     return namespace
 
 
+@pytest.mark.alone
 def test_a_new_user_gets_in_within_five_seconds_and_nothing_restarts(cluster: Cluster, registry: str) -> None:
     pods = {api.name_of(each) for each in cluster.kube.every(api.POD, registry)}
     cluster.make_secret(registry, "alice", password="the first one")

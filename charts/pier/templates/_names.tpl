@@ -71,3 +71,18 @@ seccompProfile:
 {{- define "pier.userId" -}}
 {{- if not (kindIs "invalid" .) -}}{{ int64 . }}{{- end -}}
 {{- end -}}
+
+{{/* Agents on nodes: no Service and no policy of the operator takes them for it. */}}
+{{- define "pier.nodes" -}}
+{{- include "pier.name" . }}-nodes
+{{- end -}}
+
+{{- define "pier.nodesSelector" -}}
+app.kubernetes.io/name: pier-operator-nodes
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "pier.nodesLabels" -}}
+{{- $own := merge (dict "app.kubernetes.io/component" "nodes") (include "pier.nodesSelector" . | fromYaml) -}}
+{{- mustMergeOverwrite (include "pier.labels" . | fromYaml) $own | toYaml -}}
+{{- end -}}

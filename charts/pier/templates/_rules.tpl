@@ -42,3 +42,10 @@
   resources: [events]
   verbs: [create]
 {{- end -}}
+
+{{/* Where people read what an alarm means: one more annotation, or nothing. */}}
+{{- define "pier.runbook" -}}
+{{- with .root.Values.monitoring.runbookUrl }}
+{{- printf "runbook_url: %s#%s" . (lower $.alert) | nindent 12 }}
+{{- end }}
+{{- end -}}

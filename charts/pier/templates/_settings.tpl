@@ -28,12 +28,22 @@
 - name: PIER_OPERATOR_WATCH_NAMESPACES
   value: {{ join "," . | quote }}
 {{- end }}
+{{- with .Values.nodeTrust.allowedHosts }}
+- name: PIER_OPERATOR_NODE_TRUST_HOSTS
+  value: {{ join "," . | quote }}
+- name: PIER_OPERATOR_NODE_TRUST_NAME
+  value: {{ include "pier.nodes" $ }}
+{{- end }}
 - name: PIER_OPERATOR_WORKERS
   value: {{ .Values.workers | quote }}
 - name: PIER_OPERATOR_RESYNC
   value: {{ .Values.resyncSeconds | quote }}
 - name: PIER_OPERATOR_LEASE
   value: {{ .Values.leaseSeconds | quote }}
+{{- with .Values.monitoring.runbookUrl }}
+- name: PIER_OPERATOR_RUNBOOK_URL
+  value: {{ . | quote }}
+{{- end }}
 - name: LOG_LEVEL
   value: {{ .Values.logLevel }}
 {{- with .Values.extraEnv }}

@@ -14,6 +14,7 @@ from pier_operator.plan import (
     labels,
     monitoring,
     network,
+    nodes,
     pki,
     server,
     volume,
@@ -40,6 +41,7 @@ def plan(situation: Situation) -> Plan:
         network.disruption(situation),
         volume.storage(situation),
         _database(situation),
+        nodes.nodes(situation, names, certificate.facts, people.passwords),
     ]
     facts = {**together(parts).facts, "tls-ready": "tls" in certificate.facts, "names": names}
     migration = server.migration(situation, facts)

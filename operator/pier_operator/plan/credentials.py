@@ -12,6 +12,7 @@ from pier_operator.spec import User
 ADMIN: Final = "admin"
 PULL: Final = "pier-pull"
 PROBE: Final = "pier-probe"
+NODES: Final = "pier-nodes"
 MAX_PASSWORD: Final = 72  # bytes; bcrypt reads no further
 
 
@@ -30,7 +31,7 @@ def credentials(situation: Situation) -> Credentials:
     known = observed.secret(situation.named("users"))
     generated = {
         name: known.get(name) or situation.chance.password()
-        for name in (PULL, PROBE, *(user.name for user in registry.users if not user.secret))
+        for name in (*own_users(situation), *(user.name for user in registry.users if not user.secret))
     }
     given, troubles = _given(situation)
     children = (
@@ -39,6 +40,11 @@ def credentials(situation: Situation) -> Credentials:
     )
     passwords = {ADMIN: admin, **generated, **given}
     return Credentials(passwords, Plan(children, (_condition(troubles),), notices=_losses(situation)))
+
+
+def own_users(situation: Situation) -> tuple[str, ...]:
+    """Users beside admin that are the operator's own."""
+    return (PULL, PROBE, NODES) if situation.registry.node_trust else (PULL, PROBE)
 
 
 def _losses(situation: Situation) -> tuple[tuple[str, str], ...]:

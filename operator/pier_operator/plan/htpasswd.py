@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final
 
+from pier_operator.claim import REPOSITORY
 from pier_operator.plan.child import Child, Plan, Situation, manifest, secret
-from pier_operator.plan.credentials import ADMIN, PROBE, PULL
+from pier_operator.plan.credentials import ADMIN, NODES, PROBE, PULL, own_users
 
 USERS: Final = "users.htpasswd"
 RIGHTS: Final = "rights.yaml"
@@ -22,7 +23,8 @@ def users_file(situation: Situation, passwords: Mapping[str, str]) -> Plan:
     """A hash is kept for as long as it fits its password, so that the file changes only when a user does."""
     name = situation.named("users-file")
     known = _hashes(situation.observed.secret(name).get(USERS, ""))
-    wanted = [ADMIN, PULL, PROBE, *(user.name for user in situation.registry.users)]
+    own = own_users(situation)
+    wanted = [ADMIN, *own, *(user.name for user in situation.registry.users)]
     lines = []
     for user in wanted:
         if user in passwords:
@@ -33,7 +35,7 @@ def users_file(situation: Situation, passwords: Mapping[str, str]) -> Plan:
     texts = {USERS: "".join(f"{line}\n" for line in lines), RIGHTS: _rights(situation), MODE: mode}
     digest = sha256("\0".join(f"{key}\0{texts[key]}" for key in sorted(texts)).encode()).hexdigest()[:16]
     loaded = sha256(texts[USERS].encode()).hexdigest()
-    facts = {"users-hash": digest, "users-loaded": loaded, "users": len(lines) - 2}
+    facts = {"users-hash": digest, "users-loaded": loaded, "users": len(lines) - len(own)}
     return Plan((Child(secret(name, texts)),), facts=facts)
 
 
@@ -63,6 +65,8 @@ def _rights(situation: Situation) -> str:
         PULL: [{"role": "pull", "repositories": ["*"]}],
         PROBE: [{"role": "push", "repositories": [PROBED]}],
     }
+    if situation.registry.node_trust:
+        entries[NODES] = [{"role": "pull", "repositories": [REPOSITORY]}]
     for user in situation.registry.users:
         entries[user.name] = [{"role": user.role.lower(), "repositories": list(user.repositories)}]
     return json.dumps({"users": entries}, indent=1) + "\n"

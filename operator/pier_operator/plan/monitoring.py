@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Final
 
 from pier_operator.api import Manifest
 from pier_operator.plan import labels
 from pier_operator.plan.child import Child, Plan, Situation, manifest
+
+# Labels that say in an alarm which registry it is about.
+_MOST: Final = "max by (namespace, service)"
+_LEAST: Final = "min by (namespace, service)"
 
 
 def monitoring(situation: Situation) -> Plan:
@@ -31,42 +35,59 @@ def _monitor(situation: Situation) -> Manifest:
 
 def _rule(situation: Situation) -> Manifest:
     here = f'namespace="{situation.registry.namespace}",service="{situation.named("metrics")}"'
-    rules = [
-        _alert(
-            "PierRegistryDown",
-            f"absent(up{{{here}}} == 1)",
-            "5m",
-            "critical",
-            "no pod of the registry answers: see `kubectl describe pierregistry`",
-        ),
-        _alert(
-            "PierVolumeFilling",
-            f"min(pier_storage_free_bytes{{{here}}}) < 0.15 * (min(pier_storage_free_bytes{{{here}}}) + "
-            f"max(pier_layers_bytes{{{here}}}))",
-            "15m",
-            "warning",
-            "less than 15 % of the volume is free: delete tags, or raise storage.persistentVolume.size",
-        ),
-        _alert(
-            "PierUsersStale",
-            f"max(pier_users_stale{{{here}}}) > 0 or max(pier_rights_stale{{{here}}}) > 0",
-            "5m",
-            "warning",
-            "the users or rights in force are not those on disk: see the log of the pods",
-        ),
-    ]
+    whose = f"{situation.registry.namespace}/{situation.registry.name}"
+    rules = [_pointed(situation, each) for each in _alarms(here, whose)]
     spec = {"groups": [{"name": f"pier-{situation.registry.namespace}-{situation.registry.name}", "rules": rules}]}
     return _labelled(situation, manifest("PrometheusRule", situation.named(), spec=spec))
 
 
-def _alert(name: str, expression: str, lasting: str, severity: str, text: str) -> dict[str, Any]:
+def _alarms(here: str, whose: str) -> list[Manifest]:
+    """Those of the chart that have the same name say the same."""
+    free, stored = (f"(pier_{name}{{{here}}})" for name in ("storage_free_bytes", "layers_bytes"))
+    stale = [f"{_MOST} (pier_{name}_stale{{{here}}}) > 0" for name in ("users", "rights", "mode")]
+    return [
+        _alarm(
+            "PierRegistryDown",
+            f"absent(up{{{here}}} == 1)",
+            "5m",
+            "critical",
+            f"No pod of registry {whose} answers.",
+            "Neither pushes nor pulls work: see `kubectl describe pierregistry`.",
+        ),
+        _alarm(
+            "PierVolumeFilling",
+            f"{_LEAST} {free} < 0.15 * ({_LEAST} {free} + {_MOST} {stored})",
+            "15m",
+            "warning",
+            f"The volume of registry {whose} is nearly full.",
+            "Less than 15 % of it is free: delete tags, or raise storage.persistentVolume.size.",
+        ),
+        _alarm(
+            "PierUsersStale",
+            " or ".join(stale),
+            "5m",
+            "warning",
+            f"Users of registry {whose} are not those on disk.",
+            "The file of users, rights or mode cannot be used; the last good one is in force: see the log of the pods.",
+        ),
+    ]
+
+
+def _alarm(name: str, expression: str, lasting: str, severity: str, summary: str, description: str) -> Manifest:
     return {
         "alert": name,
         "expr": expression,
         "for": lasting,
         "labels": {"severity": severity},
-        "annotations": {"summary": text},
+        "annotations": {"summary": summary, "description": description},
     }
+
+
+def _pointed(situation: Situation, alarm: Manifest) -> Manifest:
+    """With its place in the runbooks, where they are published."""
+    if situation.settings.runbook_url:
+        alarm["annotations"]["runbook_url"] = f"{situation.settings.runbook_url}#{alarm['alert'].lower()}"
+    return alarm
 
 
 def _labelled(situation: Situation, held: Manifest) -> Manifest:

@@ -71,6 +71,20 @@ def trouble(situation: Situation, component: str) -> str:
     return ""
 
 
+def last_words(situation: Situation, component: str) -> str:
+    """What the last container of this component said that failed; empty while none has."""
+    ended: list[Manifest] = [
+        held
+        for each in situation.observed.pods
+        if api.labels_of(each).get("app.kubernetes.io/component") == component
+        for container in (each.get("status") or {}).get("containerStatuses", [])
+        if (held := (container.get("state") or {}).get("terminated")) and held.get("exitCode")
+    ]
+    ended.sort(key=lambda held: str(held.get("finishedAt", "")))
+    said = str(ended[-1].get("message", "")) if ended else ""
+    return next((line.strip() for line in reversed(said.split("\n")) if line.strip()), "")[:400]
+
+
 def from_secret(variable: str, name: str, key: str) -> Manifest:
     return {"name": variable, "valueFrom": {"secretKeyRef": {"name": name, "key": key}}}
 

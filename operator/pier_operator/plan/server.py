@@ -40,7 +40,7 @@ def migration(situation: Situation, facts: Mapping[str, Any]) -> Plan:
     mark = sha256(f"{image}\0{facts['database-endpoint']}".encode()).hexdigest()[:8]
     name = situation.named(f"migrate-{mark}")
     job = situation.observed.child("Job", name)
-    condition = _progress(name, job, bool(facts["database-ready"]))
+    condition = _progress(name, job, bool(facts["database-ready"]), pod.last_words(situation, "migration"))
     wait = _until_again(job, situation.now)
     again = wait is not None and wait <= timedelta(0)
     wanted = Child(_job(situation, facts, name), once=True, gate=bool(facts["database-ready"]))
@@ -77,13 +77,14 @@ def _job(situation: Situation, facts: Mapping[str, Any], name: str) -> Manifest:
         labels.of_pods(situation.registry, "migration"),
         situation.registry.server.pods,
         situation.settings.registry_user,
-        restartPolicy="OnFailure",
+        restartPolicy="Never",  # so that the logs of what failed stay
         containers=[
             {
                 "name": "migrate",
                 "image": situation.settings.registry_image,
                 "imagePullPolicy": situation.settings.image_pull_policy,
                 "args": ["migrate"],
+                "terminationMessagePolicy": "FallbackToLogsOnError",
                 "env": [pod.from_secret("PIER_DATABASE_URL", situation.named("db-url"), "url")],
                 "resources": pod.resources({}, "50m", "128Mi", "512Mi"),
                 "securityContext": pod.CONTAINER,
@@ -108,14 +109,16 @@ def _state(job: Manifest | None, kind: str) -> Manifest | None:
     return next((each for each in conditions if each["type"] == kind and each["status"] == "True"), None)
 
 
-def _progress(name: str, job: Manifest | None, ready: bool) -> Condition:
+def _progress(name: str, job: Manifest | None, ready: bool, said: str) -> Condition:
     if _state(job, "Complete"):
         return Condition(MIGRATED, True, "Migrated", "the database has the tables of this version")
     if _state(job, "Failed"):
-        text = f"Job {name} failed: see the log of its pods; it is made anew in a minute"
+        text = f"Job {name} failed: {said or 'see the log of its pods'}; it is made anew in a minute"
         return Condition(MIGRATED, False, "MigrationFailed", text)
     if job is None and not ready:
         return Condition(MIGRATED, False, "WaitingForDatabase", "the migration waits for the database")
+    if said:
+        return Condition(MIGRATED, False, "Retrying", f"Job {name} tries again, after: {said}")
     return Condition(MIGRATED, False, "Migrating", f"Job {name} brings the database up to this version")
 
 

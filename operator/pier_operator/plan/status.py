@@ -11,6 +11,7 @@ from pier_operator import __version__, api
 from pier_operator.plan import labels
 from pier_operator.plan.child import Condition, Plan, Situation
 from pier_operator.plan.pki import moment
+from pier_operator.quantity import amount
 
 # Those that Ready waits for, in the order in which a registry comes up.
 PARTS: Final = (
@@ -33,6 +34,8 @@ _STUCK: Final = frozenset(
         "ClaimDeleted", "Refused",
     }
 )  # fmt: skip
+SPACE: Final = "SpaceAvailable"
+_LOW: Final = 0.15  # of the volume, as in the alert
 # Troubles of a part that do not keep the registry from serving.
 _TOLERATED: Final = frozenset({("CredentialsReady", "SecretMissing"), ("CredentialsReady", "PasswordInvalid")})
 
@@ -44,6 +47,7 @@ class Figures:
     used: int
     reclaimed: int
     pending: int
+    free: int
     users: str = ""
 
 
@@ -51,7 +55,7 @@ def status(
     situation: Situation, plan: Plan, found: Iterable[Condition], figures: Figures | None, before: Mapping[str, Any]
 ) -> dict[str, Any]:
     """`found` are conditions beside those of the plan: what applying and probing have shown."""
-    parts = _worst((*plan.conditions, *found))
+    parts = _worst((*plan.conditions, *found, _space(situation, plan.facts, figures)))
     conditions = [_ready(situation, parts), *_progress(situation, parts), *parts.values()]
     facts, names = plan.facts, plan.facts["names"]
     pods = (situation.observed.child("Deployment", situation.named()) or {}).get("status") or {}
@@ -72,8 +76,9 @@ def status(
         "database": {"endpoint": facts["database-endpoint"], "secretName": facts.get("database-secret", "")},
         "storage": _storage(facts, figures),
         "migration": {"jobName": facts["migration-job"]},
+        "nodeTrust": dict(facts.get("node-counts", {})),
     }
-    return {key: value for key, value in told.items() if value != ""}
+    return {key: value for key, value in told.items() if value not in ("", {})}
 
 
 def stamped(
@@ -166,8 +171,28 @@ def _auth(situation: Situation, plan: Plan) -> dict[str, Any]:
 def _storage(facts: Mapping[str, Any], figures: Figures | None) -> dict[str, Any]:
     told: dict[str, Any] = {"capacity": facts["capacity"]} if facts.get("capacity") else {}
     if figures:
-        told |= {"usedBytes": figures.used, "reclaimedBytes": figures.reclaimed, "pendingBytes": figures.pending}
+        told |= {
+            "usedBytes": figures.used,
+            "reclaimedBytes": figures.reclaimed,
+            "pendingBytes": figures.pending,
+            "freeBytes": figures.free,
+        }
     return told
+
+
+def _space(situation: Situation, facts: Mapping[str, Any], figures: Figures | None) -> Condition:
+    """Gates nothing: pulls and deletes go on while a volume is full."""
+    if figures is None:
+        return Condition(SPACE, None, "NotTold", "no pod tells how much of the volume is free")
+    whole = int(amount(facts.get("capacity", "")) or 0) or figures.free + figures.used
+    share = figures.free / max(whole, 1)
+    if share >= _LOW:
+        return Condition(SPACE, True, "Enough", "the volume has room for pushes")
+    text = (
+        f"{share:.0%} of the volume of claim {facts.get('claim', situation.named('data'))} is free, and pushes are "
+        "refused before it is full: delete tags, which works on a full volume too, or give it a larger size"
+    )
+    return Condition(SPACE, False, "VolumeNearlyFull", text)
 
 
 def paused(manifest: api.Manifest, situation: Situation) -> dict[str, Any]:

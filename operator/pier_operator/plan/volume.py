@@ -75,5 +75,7 @@ def _condition(name: str, live: Manifest | None) -> Condition:
         return Condition(READY, True, "Bound", f"claim {name} has a volume")
     if status.get("phase") == "Lost":
         return Condition(READY, False, "VolumeLost", f"the volume of claim {name} is gone: restore it from a backup")
-    text = f"claim {name} waits for a volume: see its events when that lasts"
+    wanted = (live or {}).get("spec", {}).get("storageClassName")
+    kind = f"of StorageClass {wanted}" if wanted else "of the default StorageClass"
+    text = f"claim {name} waits for a volume {kind}: when that lasts, see whether there is one, and the claim's events"
     return Condition(READY, False, "Waiting", text)

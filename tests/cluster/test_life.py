@@ -1,0 +1,194 @@
+"""What happens to a registry in its life, while clients push and pull: what they notice, and that nothing is lost."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from pier_operator.api import Manifest
+from tests.cluster import cluster as clusters
+from tests.cluster import images, traffic
+from tests.cluster.cluster import SYSTEM, Cluster
+from tests.cluster.conftest import behind_ingress
+from tests.cluster.registry import Registry
+from tests.cluster.traffic import Traffic
+from tests.operator.cluster import Api, eventually
+
+_KEPT = b"what must never be lost"
+_NAME = "kept/app"
+
+
+@pytest.fixture(scope="module")
+def registry(cluster: Cluster, api: Api, installed: str) -> Iterator[Registry]:
+    """Behind the Ingress, with something in it."""
+    made = Registry(cluster, api, cluster.namespace("life"))
+    made.create(**behind_ingress(clusters.HOSTS[2]))
+    made.wait()
+    with made.client() as client:
+        for blob in (_KEPT, traffic.CONFIG):
+            pushed = client.post(f"/v2/{_NAME}/blobs/uploads/?digest={traffic.digest(blob)}", content=blob)
+            assert pushed.status_code == 201, pushed.text
+        document = traffic.manifest(_KEPT)
+        assert client.put(f"/v2/{_NAME}/manifests/1", content=document, headers=traffic.FORM).status_code == 201
+    yield made
+    cluster.kubectl("delete", "namespace", made.namespace, "--wait=false")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_lost(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After each event too."""
+    yield
+    found: Registry = request.getfixturevalue("registry")
+    found.wait()
+    with found.client() as client:
+        assert client.get(f"/v2/{_NAME}/manifests/1", headers=traffic.ACCEPT).content == traffic.manifest(_KEPT)
+        assert client.get(f"/v2/{_NAME}/blobs/{traffic.digest(_KEPT)}").content == _KEPT
+
+
+def test_an_upgrade_of_operator_and_registry_fails_no_request(registry: Registry) -> None:
+    """The first version is its own predecessor: the same images by other names."""
+    cluster = registry.cluster
+    for image in (images.OPERATOR, images.REGISTRY):
+        cluster.ctr("images", "tag", "--force", image, f"{image}-next")
+    tag = images.REGISTRY.rpartition(":")[2] + "-next"
+    with traffic.during(registry) as seen:
+        cluster.install("pier", f"--set=image.tag={tag}", f"--set=operands.registry.image.tag={tag}")
+        _rolled(registry, lambda pod: pod["spec"]["containers"][0]["image"].endswith("-next"))
+    assert not seen.failures, seen.told()
+
+
+def test_a_renewed_certificate_and_a_new_ca_fail_no_request(registry: Registry) -> None:
+    """Clients have a time to learn of the next CA; here ten seconds and more."""
+    registry.change(tls={"caPropagation": "20s"})
+    registry.wait()
+    before = registry.status["tls"]
+    with traffic.during(registry) as seen:
+        registry.api.change(
+            registry.namespace, registry.name, metadata={"annotations": {"registry.pier.dev/rotate-ca": "1"}}
+        )
+        eventually(lambda: registry.status["tls"]["caPhase"] == "Publishing", 20)
+        seen.believe(registry.ca)
+        eventually(
+            lambda: registry.status["tls"]["fingerprintSHA256"] != before["fingerprintSHA256"], 60, registry.told
+        )
+        time.sleep(5)  # connections that see the new certificate
+    assert not seen.failures, seen.told()
+
+
+def test_users_come_and_go_and_fail_no_request_of_others(registry: Registry) -> None:
+    with traffic.during(registry) as seen:
+        registry.change(auth={"users": [{"name": "bob", "role": "Pull"}]})
+        eventually(lambda: "bob" in registry.api.secret(registry.namespace, f"{registry.name}-users"), 20)
+        password = registry.password("bob")
+        eventually(lambda: _status(registry, "bob", password) == 200, 20, registry.told)
+        registry.change(auth={"users": []})
+        eventually(lambda: _status(registry, "bob", password) == 401, 20, registry.told)
+    assert not seen.failures, seen.told()
+
+
+def _status(registry: Registry, user: str, password: str) -> int:
+    with registry.client(user, password) as client:
+        return client.get("/v2/").status_code
+
+
+def test_a_killed_operator_is_not_noticed(registry: Registry) -> None:
+    cluster = registry.cluster
+    with traffic.during(registry) as seen:
+        cluster.kubectl("delete", "pods", "-n", SYSTEM, "--all", "--grace-period=0", "--force")
+        cluster.kubectl("rollout", "status", "deployment/pier-operator", "-n", SYSTEM, "--timeout=55s")
+    assert not seen.failures, seen.told()
+
+
+def test_a_killed_database_makes_requests_wait(registry: Registry) -> None:
+    with traffic.during(registry) as seen:
+        (pod,) = registry.pods("database")
+        registry.kill(pod)
+        eventually(lambda: registry.pods("database")[0]["metadata"]["uid"] != pod["metadata"]["uid"], 30)
+        registry.wait()
+        time.sleep(2)
+    _only_told_to_wait(seen)
+
+
+def test_a_rotated_database_password_makes_requests_wait(registry: Registry) -> None:
+    with traffic.during(registry) as seen:
+        new = "n" + hashlib.sha256(str(time.time()).encode()).hexdigest()
+        registry.api.patch("Secret", registry.namespace, "pier-db", {"stringData": {"password": new}})
+        eventually(
+            lambda: "previous-password" not in registry.api.secret(registry.namespace, "pier-db"), 120, registry.told
+        )
+        registry.wait()
+    _only_told_to_wait(seen)
+
+
+def _only_told_to_wait(seen: Traffic) -> None:
+    other = [each for each in seen.failures if each.status != 503 or not each.retry_after]
+    assert not other, seen.told()
+
+
+def test_a_killed_registry_comes_back_by_itself(registry: Registry) -> None:
+    """One pod is one pod: who asks meanwhile is refused."""
+    with traffic.during(registry) as seen:
+        (pod,) = registry.pods("registry")
+        registry.kill(pod)
+        _rolled(registry, lambda each: each["metadata"]["uid"] != pod["metadata"]["uid"])
+        answered = seen.requests - len(seen.failures)
+        eventually(lambda: seen.requests - len(seen.failures) > answered + 100, 30, seen.told)
+
+
+def test_read_only_serves_and_refuses(registry: Registry) -> None:
+    registry.change(mode="ReadOnly")
+    with registry.client() as client:
+        eventually(lambda: client.post(f"/v2/{_NAME}/blobs/uploads/").status_code == 405, 20, registry.told)
+        assert client.get(f"/v2/{_NAME}/manifests/1", headers=traffic.ACCEPT).status_code == 200
+    registry.change(mode="Active")
+
+
+def test_it_sleeps_and_wakes(registry: Registry) -> None:
+    registry.change(mode="Hibernated")
+    registry.wait(status="False", reason="Hibernated")
+    eventually(lambda: not [pod for pod in registry.pods() if pod["status"]["phase"] == "Running"], 90, registry.told)
+    registry.change(mode="Active")
+    registry.wait()
+
+
+def test_its_resource_goes_and_comes_again(registry: Registry) -> None:
+    before = registry.api.secret(registry.namespace, "pier-admin")
+    registry.cluster.kubectl("delete", "pierregistry", registry.name, "-n", registry.namespace)
+    eventually(lambda: not registry.pods("registry") and not registry.pods("database"), 120)
+    registry.create(**behind_ingress(clusters.HOSTS[2]))
+    registry.wait()
+    assert registry.api.secret(registry.namespace, "pier-admin") == before
+
+
+def test_a_restarted_node_brings_it_back(registry: Registry) -> None:
+    registry.cluster.machine.power_off()
+    registry.cluster.boot()
+    # What was known of the pods before the node fell is not news.
+    eventually(lambda: _answers(registry), 180, registry.told)
+
+
+def _answers(registry: Registry) -> bool:
+    try:
+        with registry.client() as client:
+            return client.get("/v2/").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _rolled(registry: Registry, new: object) -> None:
+    """Until each pod of the registry is one of the new ones, and is ready."""
+
+    def look() -> bool:
+        pods = registry.pods("registry")
+        return bool(pods) and all(new(pod) and _is_ready(pod) for pod in pods)  # type: ignore[operator]
+
+    eventually(look, 150, registry.told)
+
+
+def _is_ready(pod: Manifest) -> bool:
+    conditions = pod["status"].get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
