@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -122,11 +123,17 @@ class Registry:
             "delete", "pod", pod["metadata"]["name"], "-n", self.namespace, "--grace-period=0", "--force"
         )
 
-    def used(self) -> int:
-        """Bytes in use on the registry's volume, as the node counts them."""
+    @property
+    def volume(self) -> str:
+        """Where the machine has the registry's volume."""
         claim = self.api.get("PersistentVolumeClaim", self.namespace, f"{self.name}-data")
         assert claim
-        told = self.cluster.machine.run(
-            "df", "--block-size=1", "--output=used", f"/var/lib/machine/{claim['spec']['volumeName']}"
-        )
-        return int(told.split()[-1])
+        return f"/var/lib/machine/{claim['spec']['volumeName']}"
+
+    def used(self) -> int:
+        """Bytes in use on the registry's volume, as the node counts them."""
+        return int(self.cluster.machine.run("df", "--block-size=1", "--output=used", self.volume).split()[-1])
+
+    def look(self) -> None:
+        """Have the operator look at it now."""
+        self.api.change(self.namespace, self.name, metadata={"annotations": {"test/look": str(time.time())}})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -29,11 +29,7 @@ def registry(cluster: Cluster, api: Api, installed: str) -> Iterator[Registry]:
     made.create(**behind_ingress(clusters.HOSTS[2]))
     made.wait()
     with made.client() as client:
-        for blob in (_KEPT, traffic.CONFIG):
-            pushed = client.post(f"/v2/{_NAME}/blobs/uploads/?digest={traffic.digest(blob)}", content=blob)
-            assert pushed.status_code == 201, pushed.text
-        document = traffic.manifest(_KEPT)
-        assert client.put(f"/v2/{_NAME}/manifests/1", content=document, headers=traffic.FORM).status_code == 201
+        _pushed(client, _NAME, _KEPT)
     yield made
     cluster.kubectl("delete", "namespace", made.namespace, "--wait=false")
 
@@ -153,6 +149,44 @@ def test_it_sleeps_and_wakes(registry: Registry) -> None:
     eventually(lambda: not [pod for pod in registry.pods() if pod["status"]["phase"] == "Running"], 90, registry.told)
     registry.change(mode="Active")
     registry.wait()
+
+
+def test_a_volume_that_is_nearly_full_says_so_and_gives_back_what_is_deleted(registry: Registry) -> None:
+    with registry.client() as client:
+        _pushed(client, "large/app", bytes(40 << 20))
+        ballast = f"{registry.volume}/ballast"
+        free = registry.cluster.machine.run("df", "--block-size=1", "--output=avail", registry.volume).split()[-1]
+        registry.cluster.machine.run("fallocate", "--length", str(int(free) - (2 << 20)), ballast)
+        try:
+            registry.look()
+            told = registry.wait("SpaceAvailable", "False", reason="VolumeNearlyFull")
+            assert "pier-data" in told["message"]
+            refused = client.post("/v2/more/app/blobs/uploads/")
+            assert refused.status_code == 503, refused.text
+            deleted = client.delete("/v2/large/app/manifests/1")
+            assert deleted.status_code == 202, deleted.text
+            assert int(deleted.headers["pier-freed-bytes"]) >= 40 << 20
+        finally:
+            registry.cluster.machine.run("rm", ballast)
+    registry.look()
+    registry.wait("SpaceAvailable")
+
+
+def _pushed(client: httpx.Client, name: str, layer: bytes) -> None:
+    for blob in (layer, traffic.CONFIG):
+        pushed = client.post(f"/v2/{name}/blobs/uploads/?digest={traffic.digest(blob)}", content=blob)
+        assert pushed.status_code == 201, pushed.text
+    answer = client.put(f"/v2/{name}/manifests/1", content=traffic.manifest(layer), headers=traffic.FORM)
+    assert answer.status_code == 201, answer.text
+
+
+def test_a_deleted_namespace_takes_all_of_it_along(another: Callable[[], Registry]) -> None:
+    made = another()
+    made.create(storage={"persistentVolume": {"size": "1Gi"}})
+    made.wait()
+    volume = made.volume
+    made.cluster.kubectl("delete", "namespace", made.namespace, "--timeout=50s")
+    eventually(lambda: volume.rpartition("/")[2] not in made.cluster.kubectl("get", "pv"), 60)
 
 
 def test_its_resource_goes_and_comes_again(registry: Registry) -> None:
