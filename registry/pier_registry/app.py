@@ -16,7 +16,7 @@ from pier_registry.metadata import migrate
 from pier_registry.metadata.session import Metadata
 from pier_registry.settings import Settings
 from pier_registry.storage.filesystem import FileSystem
-from pier_registry.web import api, gate, health, responses, routing, tokens, v1, v2
+from pier_registry.web import api, gate, health, responses, routing, shortcut, tokens, v1, v2
 from pier_registry.web.auth import Authenticator
 from pier_registry.web.context import Doors, doors
 from pier_registry.web.mode import Mode
@@ -64,6 +64,7 @@ def create_app(settings: Settings | None = None, *, direct: bool = False) -> Fla
     if not direct:
         app.register_blueprint(health.blueprint(private_only=True))
     _install_refusals(app, settings)
+    shortcut.install(app)
     reclaimer = Reclaimer(registry)
     reclaimer.start()
     atexit.register(reclaimer.stop)
@@ -114,5 +115,5 @@ def _install_refusals(app: Flask, settings: Settings) -> None:
 def _told_to_the_log(response: Response) -> Response:
     user = g.get("user")
     if user is not None:
-        response.headers["X-Pier-User"] = user.name.encode("ascii", "backslashreplace").decode()
+        responses.tell_the_log(response, user)
     return response

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import gc
 import select
+import socket
 from typing import Any, Final
 
+from gunicorn.http.body import ChunkedReader  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
+from pier_registry.chunks import Chunks
+
 MOMENT: Final = 20  # milliseconds
+_SMALL: Final = 1 << 16
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -25,9 +30,25 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         gc.set_threshold(20_000, 20, 20)
 
     def handle(self, conn: Any) -> Any:
-        kept = super().handle(conn)
+        if not self.cfg.is_ssl and not isinstance(conn.sock, Connection):
+            conn.sock = Connection.of(conn.sock)
+        kept = self._answered(conn)
         while kept is True and self.alive and self.nr_conns * 2 <= self.cfg.threads and _comes(conn):
-            kept = super().handle(conn)
+            kept = self._answered(conn)
+        return kept
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        if isinstance(req.body.reader, ChunkedReader) and isinstance(conn.sock, Connection):
+            req.body.reader = Chunks(req, conn.parser.unreader)
+        return super().handle_request(req, conn)
+
+    def _answered(self, conn: Any) -> Any:
+        kept = super().handle(conn)
+        if isinstance(conn.sock, Connection):
+            try:
+                conn.sock.flush()
+            except OSError:  # whom the answer was for is gone
+                return False
         return kept
 
 
@@ -38,3 +59,59 @@ def _comes(conn: Any) -> bool:
     poll = select.poll()
     poll.register(conn.sock, select.POLLIN)
     return bool(poll.poll(MOMENT))
+
+
+class Connection(socket.socket):
+    """Sends the head of an answer together with what comes first of its body, so that nginx wakes up once for both.
+
+    Whoever waits for the other side sends what is held back before.
+    """
+
+    def __init__(self, family: int, kind: int, fileno: int) -> None:
+        super().__init__(family, kind, fileno=fileno)
+        self._held = b""
+
+    @classmethod
+    def of(cls, plain: socket.socket) -> Connection:
+        """The same connection; `plain` is closed to its holder."""
+        seconds = plain.gettimeout()
+        connection = cls(plain.family, plain.type, plain.detach())
+        socket.socket.settimeout(connection, seconds)
+        return connection
+
+    def flush(self) -> None:
+        held, self._held = self._held, b""
+        if held:
+            super().sendall(held)
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        if len(data) > _SMALL:
+            self.flush()
+            super().sendall(data, flags)
+        else:
+            self._held += data
+            if len(self._held) > _SMALL:
+                self.flush()
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        self.flush()
+        return super().send(data, flags)
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        self.flush()
+        return super().recv(size, flags)
+
+    def recv_into(self, buffer: Any, size: int = 0, flags: int = 0) -> int:
+        self.flush()
+        return super().recv_into(buffer, size, flags)
+
+    def shutdown(self, how: int) -> None:
+        self.flush()
+        super().shutdown(how)
+
+    def settimeout(self, seconds: float | None) -> None:
+        if seconds != self.gettimeout():
+            super().settimeout(seconds)
+
+    def setblocking(self, flag: bool) -> None:
+        self.settimeout(None if flag else 0.0)

@@ -31,7 +31,7 @@ def manifest(
     Raises ManifestUnknown, Denied. OCI distribution-spec 1.1, end-3.
     """
     caller.require("pull", repository.full)
-    found = registry.metadata.glance(lambda tx: pulls.document(tx, repository, reference))
+    found = pulls.document(registry.metadata, repository, reference)
     if found is None:
         raise errors.ManifestUnknown(repository.spelt, str(reference))
     if isinstance(reference, Digest) or not _asks_for_an_image(found.media_type, accepted):
@@ -68,7 +68,7 @@ def ask_for_manifest(
 def blob(registry: Registry, caller: Caller, repository: RepositoryName, digest: Digest) -> LayerFile:
     """Raises LayerUnknown, Denied. OCI distribution-spec 1.1, end-2."""
     caller.require("pull", repository.full)
-    held = registry.metadata.glance(lambda tx: pulls.held_blob(tx, repository, digest))
+    held = pulls.held_blob(registry.metadata, repository, digest)
     if held is not None:
         return LayerFile(layer_path(digest, held.generation), held.size, held.digest)
     return registry.metadata.read(lambda tx: _file(_shown(tx, caller, repository, digest)))

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import bindparam, exists, select
 
 from pier_registry.metadata.schema import layer, manifest, manifest_layer, repository, tag
-from pier_registry.metadata.session import Transaction
+from pier_registry.metadata.session import Metadata
 from pier_registry.names import Digest, RepositoryName, TagName
 
 
@@ -51,16 +51,16 @@ _BLOB: Final = select(layer.c.digest, layer.c.size, layer.c.generation).where(
 )
 
 
-def document(tx: Transaction, name: RepositoryName, reference: Digest | TagName) -> Document | None:
+def document(metadata: Metadata, name: RepositoryName, reference: Digest | TagName) -> Document | None:
     """A manifest of the repository by its digest, or that of a tag."""
     if isinstance(reference, Digest):
-        row = tx.run(_BY_DIGEST, {"repository": name.full, "digest": str(reference)}).one_or_none()
+        row = metadata.glance(_BY_DIGEST, {"repository": name.full, "digest": str(reference)})
     else:
-        row = tx.run(_BY_TAG, {"repository": name.full, "tag": reference}).one_or_none()
-    return None if row is None else Document(row.digest, row.media_type, bytes(row.body))
+        row = metadata.glance(_BY_TAG, {"repository": name.full, "tag": reference})
+    return None if row is None else Document(*row)
 
 
-def held_blob(tx: Transaction, name: RepositoryName, digest: Digest) -> File | None:
+def held_blob(metadata: Metadata, name: RepositoryName, digest: Digest) -> File | None:
     """A blob that some manifest of the repository holds."""
-    row = tx.run(_BLOB, {"repository": name.full, "digest": str(digest)}).one_or_none()
-    return None if row is None else File(row.digest, row.size, row.generation)
+    row = metadata.glance(_BLOB, {"repository": name.full, "digest": str(digest)})
+    return None if row is None else File(*row)

@@ -13,17 +13,18 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, Executable, Select, create_engine, event, make_url, text
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from pier_registry import errors
 from pier_registry.metadata.columns import MYSQL
+from pier_registry.metadata.glances import Glances
 
 Result = TypeVar("Result")
 
@@ -81,7 +82,7 @@ class Metadata:
         self.current = False
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _sqlite_engine(self.url) if self.sqlite else _mysql_engine(self.url)
-        self._glancing = self.engine.execution_options(pier_glance=True)
+        self._glances = Glances(self._connect) if self.sqlite else None
         self._turn = _Turn(Path(self.url.database or "pier.sqlite3")) if self.sqlite else None
 
     def read(self, work: Callable[[Transaction], Result]) -> Result:
@@ -91,14 +92,12 @@ class Metadata:
         """
         return self._settled(lambda: self._look(work))
 
-    def glance(self, work: Callable[[Transaction], Result]) -> Result:
-        """As `read`, for a single statement, which is a snapshot by itself: nothing is begun or ended."""
+    def glance(self, statement: Select[Any], parameters: Mapping[str, str]) -> Sequence[Any] | None:
+        """The first row of a single statement, which is a snapshot by itself: nothing is begun or ended.
 
-        def look() -> Result:
-            with self._connect(self._glancing) as connection:
-                return work(Transaction(connection))
-
-        return self._settled(look)
+        Raises Busy, Unavailable.
+        """
+        return self._settled(lambda: self._row(statement, parameters))
 
     def write(self, work: Callable[[Transaction], Result], *, preview: bool = False) -> Result:
         """Run `work` and commit; a preview is rolled back instead, and so cannot disagree with the act.
@@ -120,6 +119,12 @@ class Metadata:
                     raise errors.Busy("the database is busy: try again") from None
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  jitter
             pause = min(pause * 2, 0.2)
+
+    def _row(self, statement: Select[Any], parameters: Mapping[str, str]) -> Sequence[Any] | None:
+        if self._glances is not None:
+            return self._glances.row(statement, parameters)
+        with self._connect() as connection:
+            return connection.execute(statement, parameters).first()
 
     def _look(self, work: Callable[[Transaction], Result]) -> Result:
         with self._connect() as connection, connection.begin():
@@ -143,17 +148,18 @@ class Metadata:
         with self._turn.taken(), self._connect() as connection:
             yield connection.execution_options(pier_write=True)
 
-    def _connect(self, engine: Engine | None = None) -> Connection:
-        engine = engine or self.engine
+    def _connect(self) -> Connection:
         try:
-            return engine.connect()
+            return self.engine.connect()
         except DBAPIError as error:
             if not isinstance(_meaning(error), errors.DiskFull):
                 raise
         self.make_room()
-        return engine.connect()
+        return self.engine.connect()
 
     def close(self) -> None:
+        if self._glances is not None:
+            self._glances.close()
         self.engine.dispose()
 
 
@@ -184,13 +190,13 @@ class _Turn:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except DBAPIError as error:
+    except (DBAPIError, sqlite3.Error) as error:
         raise _meaning(error) from error
 
 
-def _meaning(error: DBAPIError) -> Exception:
+def _meaning(error: DBAPIError | sqlite3.Error) -> Exception:
     """What a driver's error means to us; the error itself when it means a fault of ours."""
-    cause = error.orig
+    cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):
         return _sqlite_meaning(cause) or error
     code = cause.args[0] if cause is not None and cause.args else None
@@ -201,7 +207,7 @@ def _meaning(error: DBAPIError) -> Exception:
     if code in _FULL:
         return errors.DiskFull("the database's disk is full: free space on it")
     lost = isinstance(error, OperationalError) and code not in _BROKEN_RULE
-    if lost or error.connection_invalidated:
+    if lost or (isinstance(error, DBAPIError) and error.connection_invalidated):
         return errors.Unavailable("the database does not answer: try again in a moment")
     return error
 
@@ -250,9 +256,8 @@ def _sqlite_engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        options = connection.get_execution_options()
-        if "pier_glance" not in options:
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("pier_write") else "BEGIN")
+        writes = connection.get_execution_options().get("pier_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
 

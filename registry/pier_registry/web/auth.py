@@ -51,13 +51,20 @@ class Authenticator:
 
         Raises Unauthorized, TooManyRequests.
         """
-        if self._tokens is not None and (text := bearer(authorization)):
-            return self._tokens.bearer(text, self._users.current().hashes)
-        user, password = credentials(authorization)
-        if self._tokens is not None and (user, password) == NOBODY:
-            return ANONYMOUS
-        self._log_in(user, password, client)
-        return User(user)
+        user, password = self._said(authorization)
+        if password is not None:
+            self._log_in(user.name, password, client)
+        return user
+
+    def remembered(self, authorization: str | None, client: str) -> User | None:
+        """As `authenticate`, but no password is tried or counted: None for one that would have to be.
+
+        Raises Unauthorized.
+        """
+        user, password = self._said(authorization)
+        if password is not None and not self._verdicts.holds_for(self._key(user.name, password)[0], client):
+            return None
+        return user
 
     def token(self, user: str, password: str, client: str) -> Token:
         """A token of this user, of the anonymous one when both are empty.
@@ -70,12 +77,25 @@ class Authenticator:
             return self._tokens.of_nobody()
         return self._tokens.of_user(user, self._log_in(user, password, client))
 
-    def _log_in(self, user: str, password: str, client: str) -> bytes:
-        """The stored hash that the password fits."""
+    def _said(self, authorization: str | None) -> tuple[User, str | None]:
+        """Who the header names, and by which password; None where a token has proven it, or there is nobody to be."""
+        if self._tokens is not None and (text := bearer(authorization)):
+            return self._tokens.bearer(text, self._users.current().hashes), None
+        user, password = credentials(authorization)
+        if self._tokens is not None and (user, password) == NOBODY:
+            return ANONYMOUS, None
+        return User(user), password
+
+    def _key(self, user: str, password: str) -> tuple[bytes, Snapshot]:
+        """What the verdict is remembered by, under the users file of this moment. Raises Unauthorized."""
         if not user or "\0" in user:
             raise errors.Unauthorized
         snapshot = self._users.current()
-        key = self._verdicts.key(snapshot.version, user, password)
+        return self._verdicts.key(snapshot.version, user, password), snapshot
+
+    def _log_in(self, user: str, password: str, client: str) -> bytes:
+        """The stored hash that the password fits."""
+        key, snapshot = self._key(user, password)
         if not self._verdicts.holds_for(key, client):
             self._throttle.check(client, user)
             if not self._flights.share(key, lambda: self._try(key, snapshot, (user, password), client)):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
 
-from flask import Flask, current_app, g, request
+from flask import Flask, Request, current_app, g, request
 
 from pier_registry import errors
 from pier_registry.settings import Settings
@@ -31,12 +31,35 @@ class Gate:
     rights: Rights
     settings: Settings
 
+    def client(self, request: Request) -> str:
+        """The address the request comes from."""
+        return client_address(request.environ, self.settings)
+
+    def knows(self, request: Request, client: str) -> User | None:
+        """Who asks to read this, where no password has to be tried for it; None where one has, or nobody may.
+
+        Whoever this lets through, `_keep_to_v1` and `_authenticate` do, too.
+        """
+        if v2_clients.stays_on_v1(request):
+            return None
+        try:
+            user = self.authenticator.remembered(request.headers.get("Authorization"), client)
+        except errors.Unauthorized:
+            return None
+        return None if user is None or (user.anonymous and v2_clients.must_say_something(request)) else user
+
 
 def install(app: Flask, authenticator: Authenticator, rights: Rights, settings: Settings) -> None:
     """From here on every request of the app is authenticated first; unknown addresses, too."""
     app.extensions[_EXTENSION] = Gate(authenticator, rights, settings)
     app.before_request(_keep_to_v1)
     app.before_request(_authenticate)
+
+
+def of(app: Flask) -> Gate:
+    gate = app.extensions[_EXTENSION]
+    assert isinstance(gate, Gate)  # noqa: S101
+    return gate
 
 
 def open_to_all(view: View) -> View:
@@ -63,9 +86,9 @@ def caller() -> User:
 
 
 def client() -> str:
-    """The address the request comes from."""
+    """As Gate.client."""
     if "client" not in g:
-        g.client = client_address(request.environ, _gate().settings)
+        g.client = _gate().client(request)
     return str(g.client)
 
 
@@ -100,14 +123,14 @@ def told(refusal: errors.PierError) -> errors.PierError:
         refusal = errors.Unauthorized()
     if isinstance(refusal, errors.Unauthorized) and _lets_anybody_pull() and _takes_a_token():
         try:
-            return errors.Unauthorized(v2_clients.challenge(_gate().settings))
+            return errors.Unauthorized(v2_clients.challenge(request, _gate().settings))
         except errors.Invalid as wrong:
             return wrong
     return refusal
 
 
 def _keep_to_v1() -> None:
-    if v2_clients.stays_on_v1():
+    if v2_clients.stays_on_v1(request):
         raise errors.RouteUnknown("this engine pushes and pulls over v1")
 
 
@@ -122,12 +145,12 @@ def _authenticate() -> None:
 
 def _takes_a_name() -> bool:
     """Whether a stranger has to log in for this, or has not said to be one where that must be said."""
-    return request.method not in v2_clients.READING or _mark() == "users" or v2_clients.must_say_something()
+    return request.method not in v2_clients.READING or _mark() == "users" or v2_clients.must_say_something(request)
 
 
 def _takes_a_token() -> bool:
     """Where tokens are made it takes a password, of course."""
-    return v2_clients.asked() and not is_login() and not v2_clients.takes_passwords()
+    return v2_clients.asked(request) and not is_login() and not v2_clients.takes_passwords(request)
 
 
 def _lets_anybody_pull() -> bool:
@@ -146,6 +169,4 @@ def _mark() -> Mark:
 
 
 def _gate() -> Gate:
-    gate = current_app.extensions[_EXTENSION]
-    assert isinstance(gate, Gate)  # noqa: S101
-    return gate
+    return of(current_app)

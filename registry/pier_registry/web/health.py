@@ -18,6 +18,8 @@ from pier_registry.web.context import doors, registry
 from pier_registry.web.gate import open_to_all
 from pier_registry.web.responses import as_json
 
+Family = GaugeMetricFamily | CounterMetricFamily | InfoMetricFamily
+
 _HELP: Final = {
     "repositories": "Repositories",
     "tags": "Tags",
@@ -92,17 +94,12 @@ class _Sums(Collector):
     def __init__(self, of: Registry) -> None:
         self._registry = of
 
-    def collect(self) -> list[GaugeMetricFamily | CounterMetricFamily | InfoMetricFamily]:
-        usage = asdict(inspect.totals(self._registry))
-        families: list[GaugeMetricFamily | CounterMetricFamily | InfoMetricFamily] = [
-            GaugeMetricFamily(f"pier_{name}", text, value=usage[name]) for name, text in _HELP.items()
-        ]
+    def collect(self) -> list[Family]:
         rights, users, mode = doors().rights, doors().users, doors().mode
+        sums = self._of_rows()
         return [
-            *families,
-            GaugeMetricFamily("pier_layers_bytes", "Bytes stored in layers", value=usage["bytes"]),
-            GaugeMetricFamily("pier_pending_bytes", "Bytes waiting to be unlinked", value=usage["pending_bytes"]),
-            CounterMetricFamily("pier_freed_bytes", "Bytes freed by deletes", value=usage["freed_bytes"]),
+            *sums,
+            GaugeMetricFamily("pier_database_up", "1: the database answers", value=int(bool(sums))),
             GaugeMetricFamily(
                 "pier_storage_free_bytes", "Bytes that can be written", value=self._registry.storage.free()
             ),
@@ -112,4 +109,17 @@ class _Sums(Collector):
             GaugeMetricFamily("pier_read_only", "1: nothing can be changed over http", value=int(mode.read_only)),
             InfoMetricFamily("pier_users", "The users file in force", value={"sha256": users.current().version}),
             InfoMetricFamily("pier_build", "Version", value={"version": __version__}),
+        ]
+
+    def _of_rows(self) -> list[Family]:
+        """None of them while the database does not answer: that is when the other figures are wanted."""
+        try:
+            usage = asdict(inspect.totals(self._registry))
+        except errors.PierError:
+            return []
+        return [
+            *(GaugeMetricFamily(f"pier_{name}", text, value=usage[name]) for name, text in _HELP.items()),
+            GaugeMetricFamily("pier_layers_bytes", "Bytes stored in layers", value=usage["bytes"]),
+            GaugeMetricFamily("pier_pending_bytes", "Bytes waiting to be unlinked", value=usage["pending_bytes"]),
+            CounterMetricFamily("pier_freed_bytes", "Bytes freed by deletes", value=usage["freed_bytes"]),
         ]

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from flask import Response, request
+from flask import Response
 
 from pier_registry import errors
 from pier_registry.actions.pull import LayerFile
-from pier_registry.web.context import doors, registry
+from pier_registry.storage.base import Storage
+from pier_registry.web.context import Asked
 
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 _PIECE: Final = 1 << 18
@@ -31,46 +32,52 @@ class Span:
         return self.end - self.start + 1
 
 
-def layer(file: LayerFile, headers: Mapping[str, str]) -> Response:
+def layer(asked: Asked, file: LayerFile, headers: Mapping[str, str]) -> Response:
     """v1: one range is honoured, others are ignored, a start beyond the end is an empty 416.
 
     docker resumes with an end one past the last byte, and takes 416 with Content-Length 0 for "all there".
     """
-    wanted = _wanted(file)
+    wanted = _wanted(asked, file)
     if wanted is not None and wanted.start >= file.size:
         return Response(status=416, headers={"Content-Range": f"bytes */{file.size}", "Content-Length": "0"})
     if wanted is not None and wanted.end < wanted.start:
         wanted = None
-    return _sent(file, headers, wanted, "_whole" if wanted is None else "_layers", errors.ImageUnknown())
+    return _sent(asked, file, headers, wanted, "_whole" if wanted is None else "_layers", errors.ImageUnknown())
 
 
-def blob(file: LayerFile, headers: Mapping[str, str]) -> Response:
+def blob(asked: Asked, file: LayerFile, headers: Mapping[str, str]) -> Response:
     """v2: ranges, several at once too, are nginx's to serve; without it several get the whole.
 
     Raises RangeInvalid for one that holds nothing. OCI distribution-spec 1.1, "Pulling blobs".
     """
-    wanted = _wanted(file)
+    wanted = _wanted(asked, file)
     if wanted is not None and (wanted.start >= file.size or wanted.end < wanted.start):
         told = {"Content-Range": f"bytes */{file.size}"}
         raise errors.RangeInvalid(f"the range lies outside of the blob's {file.size} bytes", told)
-    return _sent(file, headers, wanted, "_layers", errors.LayerUnknown(file.digest))
+    return _sent(asked, file, headers, wanted, "_layers", errors.LayerUnknown(file.digest))
 
 
-def _wanted(file: LayerFile) -> Span | None:
+def _wanted(asked: Asked, file: LayerFile) -> Span | None:
     """A conditional range gets the whole, which is always right."""
-    asked = None if "If-Range" in request.headers else request.headers.get("Range")
-    return _single_range(asked, file.size)
+    headers = asked.request.headers
+    return _single_range(None if "If-Range" in headers else headers.get("Range"), file.size)
 
 
 def _sent(
-    file: LayerFile, headers: Mapping[str, str], wanted: Span | None, area: str, missing: errors.PierError
+    asked: Asked,
+    file: LayerFile,
+    headers: Mapping[str, str],
+    wanted: Span | None,
+    area: str,
+    missing: errors.PierError,
 ) -> Response:
-    small = file.size <= _SMALL and "Range" not in request.headers
-    by_us = doors().direct or small
+    storage = asked.doors.registry.storage
+    small = file.size <= _SMALL and "Range" not in asked.request.headers
+    by_us = asked.doors.direct or small
     if small:
-        answer = _at_once(file, missing)
+        answer = _at_once(storage, file, missing)
     else:
-        answer = _streamed(file, wanted, missing) if by_us else _by_nginx(file, area, missing)
+        answer = _streamed(storage, file, wanted, missing) if by_us else _by_nginx(storage, file, area, missing)
     answer.headers.extend(headers)
     answer.headers["Content-Type"] = "application/octet-stream"
     answer.headers["Content-Disposition"] = "attachment"
@@ -79,25 +86,25 @@ def _sent(
     return answer
 
 
-def _at_once(file: LayerFile, missing: errors.PierError) -> Response:
+def _at_once(storage: Storage, file: LayerFile, missing: errors.PierError) -> Response:
     try:
-        with registry().storage.open(file.path) as opened:
+        with storage.open(file.path) as opened:
             return Response(opened.read())
     except FileNotFoundError:
         raise missing from None
 
 
-def _by_nginx(file: LayerFile, area: str, missing: errors.PierError) -> Response:
+def _by_nginx(storage: Storage, file: LayerFile, area: str, missing: errors.PierError) -> Response:
     """nginx would follow a link that somebody put in a layer's place, so the storage looks first."""
-    if registry().storage.size(file.path) is None:
+    if storage.size(file.path) is None:
         raise missing
     return Response(headers={"X-Accel-Redirect": f"/{area}/{file.path.removeprefix('layers/')}"})
 
 
-def _streamed(file: LayerFile, wanted: Span | None, missing: errors.PierError) -> Response:
+def _streamed(storage: Storage, file: LayerFile, wanted: Span | None, missing: errors.PierError) -> Response:
     span = wanted or Span(0, file.size - 1)
     try:
-        opened = registry().storage.open(file.path)
+        opened = storage.open(file.path)
     except FileNotFoundError:
         raise missing from None
     opened.seek(span.start)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from flask import request
+from flask import Request
 
 from pier_registry import engines
 from pier_registry.names import RepositoryName
@@ -26,35 +26,35 @@ _OLD: Final = re.compile(engines.V1_ONLY, re.ASCII)
 _ON_CONTAINERD: Final = re.compile(engines.ON_CONTAINERD, re.ASCII)
 
 
-def asked() -> bool:
+def asked(request: Request) -> bool:
     """Whether the request is one of v2."""
     return _V2.match(request.path) is not None
 
 
-def stays_on_v1() -> bool:
+def stays_on_v1(request: Request) -> bool:
     """Whether it is one by an engine that has to stay on v1."""
-    return asked() and _OLD.search(_agent()) is not None
+    return asked(request) and _OLD.search(_agent(request)) is not None
 
 
-def must_say_something() -> bool:
+def must_say_something(request: Request) -> bool:
     """Whether a client that sent no credentials has to say, if only that it has none, before this is answered.
 
     A HEAD is answered with a promise to whoever pushes, so a pusher must not ask as nobody.
     """
-    if not asked() or request.method not in READING or request.headers.get("Authorization"):
+    if not asked(request) or request.method not in READING or request.headers.get("Authorization"):
         return False
     if request.method == "HEAD":
-        return not takes_passwords() or _BLOB.search(request.path) is not None  # they ask for blobs to push them
+        return not takes_passwords(request) or _BLOB.search(request.path) is not None  # they ask for blobs to push them
     return request.path in _PING
 
 
-def takes_passwords() -> bool:
+def takes_passwords(request: Request) -> bool:
     """Whether a challenge must be for a password: the client cannot get tokens, and has neither pinged nor a token."""
     has_token = bearer(request.headers.get("Authorization"))
-    return request.path not in _PING and not has_token and _ON_CONTAINERD.match(_agent()) is not None
+    return request.path not in _PING and not has_token and _ON_CONTAINERD.match(_agent(request)) is not None
 
 
-def challenge(settings: Settings) -> str:
+def challenge(request: Request, settings: Settings) -> str:
     """Where a token is to be had (distribution's token authentication), and for what, where that is known.
 
     There is no other challenge beside it: engines would get a token, and then send their password instead.
@@ -66,5 +66,5 @@ def challenge(settings: Settings) -> str:
     return told + "".join(f',scope="repository:{name.spelt}:{actions}"' for name in names)
 
 
-def _agent() -> str:
+def _agent(request: Request) -> str:
     return request.headers.get("User-Agent", "")

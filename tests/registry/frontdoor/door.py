@@ -19,6 +19,7 @@ from typing import Any
 
 from pier_registry import pki
 from pier_registry.settings import Settings
+from tests.parts.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 LOGIN = {"Authorization": "Basic YW5uOnNlY3JldA=="}
@@ -213,10 +214,7 @@ def settings(data: Path, **given: Any) -> Settings:
 
 
 def free_ports() -> dict[str, int]:
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return {"port": one.getsockname()[1], "health_port": other.getsockname()[1]}
+    return {"port": free_port(), "health_port": free_port()}
 
 
 @contextlib.contextmanager

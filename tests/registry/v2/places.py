@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from sqlalchemy import update
 
-from pier_registry.metadata import migrate
+from pier_registry.metadata import migrate, schema
 from pier_registry.metadata.session import Metadata
 from tests.parts.registry import Running
 from tests.registry.protocol.doors import opened
@@ -38,6 +39,13 @@ def own(request: pytest.FixtureRequest, folder: Path, database: str, **settings:
         settings["database_url"] = migrated(server.create_database(f"v2_own_{next(_NUMBERS)}"))
     with opened(folder, "nginx", **settings) as running:
         yield running
+
+
+def removals_are_due(running: Running) -> None:
+    """Files that could not be removed are tried again at the next turn, not half a minute later."""
+    metadata = Metadata(running.environment.get("PIER_DATABASE_URL") or f"sqlite:///{running.data}/pier.sqlite3")
+    metadata.write(lambda tx: tx.run(update(schema.outbox).values(not_before=tx.now)))
+    metadata.close()
 
 
 def until(happened: Callable[[], bool], what: str, within: float = 30.0) -> None:

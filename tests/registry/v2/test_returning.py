@@ -120,7 +120,8 @@ def test_bytes_pushed_anew_survive_the_late_removal_of_the_old(hasty: Running, r
         assert not repository.holds(digest(layer))
         assert repository.image(layer, config=config, tag="1") == pushed
         assert len(files(hasty, digest(layer))) == 2
-    places.until(lambda: not old.exists(), "the old file is removed in the background", within=120)
+    places.removals_are_due(hasty)
+    places.until(lambda: not old.exists(), "the old file is removed in the background")
     assert repository.pulled("1") == pushed
     assert repository.read(digest(layer)).content == layer
     assert len(files(hasty, digest(layer))) == 1

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 from pier_registry import actions, errors
 from pier_registry.names import ImageId
 from pier_registry.web import bodies, sending
-from pier_registry.web.context import caller, registry
+from pier_registry.web.context import asked, caller, registry
 from pier_registry.web.responses import as_json
 
 _BASE = "/v1/images/<image:image_id>"
@@ -55,7 +55,7 @@ def get_json(image_id: ImageId) -> Response:
 
 def get_layer(image_id: ImageId) -> Response:
     file = actions.pull.layer(registry(), caller(), image_id)
-    return sending.layer(file, {"ETag": f'"{file.digest}"', "X-Content-Type-Options": "nosniff"} | _CACHED)
+    return sending.layer(asked(), file, {"ETag": f'"{file.digest}"', "X-Content-Type-Options": "nosniff"} | _CACHED)
 
 
 def ancestry(image_id: ImageId) -> Response:

@@ -25,8 +25,13 @@ def base() -> Response:
     return as_json({})
 
 
+def name_registry(response: Response) -> None:
+    """The header by which docker tells v2 from v1."""
+    response.headers["Docker-Distribution-Api-Version"] = VERSION
+
+
 def _as_a_registry(response: Response) -> Response:
-    """The header by which docker tells v2 from v1, on refusals too; engines that must stay on v1 never see it."""
-    if (request.path == "/v2" or request.path.startswith("/v2/")) and not v2_clients.stays_on_v1():
-        response.headers["Docker-Distribution-Api-Version"] = VERSION
+    """Refusals too; engines that must stay on v1 never see the header."""
+    if (request.path == "/v2" or request.path.startswith("/v2/")) and not v2_clients.stays_on_v1(request):
+        name_registry(response)
     return response

@@ -10,7 +10,7 @@ from pier_registry import actions
 from pier_registry.actions.pull import LayerFile
 from pier_registry.names import Digest, RepositoryName
 from pier_registry.web import sending
-from pier_registry.web.context import caller, registry
+from pier_registry.web.context import Asked, asked, caller, registry
 from pier_registry.web.responses import empty
 
 _BLOB: Final = "/v2/<repository:name>/blobs/<digest:digest>"
@@ -24,10 +24,15 @@ def register(room: Blueprint) -> None:
 
 
 def get(name: RepositoryName, digest: Digest) -> Response:
-    if request.method == "HEAD":
-        return _head(actions.pull_manifest.ask_for_blob(registry(), caller(), name, digest))
-    file = actions.pull_manifest.blob(registry(), caller(), name, digest)
-    return sending.blob(file, _headers(file))
+    return read(asked(), name, digest)
+
+
+def read(asked: Asked, name: RepositoryName, digest: Digest) -> Response:
+    """By GET or HEAD."""
+    if asked.request.method == "HEAD":
+        return _head(actions.pull_manifest.ask_for_blob(asked.doors.registry, asked.caller, name, digest))
+    file = actions.pull_manifest.blob(asked.doors.registry, asked.caller, name, digest)
+    return sending.blob(asked, file, _headers(file))
 
 
 def delete(name: RepositoryName, digest: Digest) -> Response:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Request, Response, request
 
 from pier_registry import actions, errors
 from pier_registry.actions.publish_manifest import Published, Pushed
 from pier_registry.metadata.pulls import Document
 from pier_registry.names import Digest, RepositoryName, TagName, parse_tag
 from pier_registry.web import bodies
-from pier_registry.web.context import caller, registry
+from pier_registry.web.context import Asked, asked, caller, registry
 from pier_registry.web.responses import empty
 
 _MANIFEST: Final = "/v2/<repository:name>/manifests/<known:reference>"
@@ -27,8 +27,14 @@ def register(room: Blueprint) -> None:
 
 
 def get(name: RepositoryName, reference: Digest | TagName) -> Response:
+    return read(asked(), name, reference)
+
+
+def read(asked: Asked, name: RepositoryName, reference: Digest | TagName) -> Response:
+    """By GET or HEAD."""
+    request = asked.request
     ask = actions.pull_manifest.ask_for_manifest if request.method == "HEAD" else actions.pull_manifest.manifest
-    found = ask(registry(), caller(), name, reference, _accepted())
+    found = ask(asked.doors.registry, asked.caller, name, reference, _accepted(request))
     if "If-None-Match" in request.headers and request.if_none_match.contains_weak(found.digest):
         return empty(304, _headers(found))
     return Response(found.body, headers=_headers(found), content_type=found.media_type)
@@ -61,9 +67,9 @@ def _named_tags() -> list[TagName]:
     return [parse_tag(each) for each in named]
 
 
-def _accepted() -> frozenset[str]:
+def _accepted(request: Request) -> frozenset[str]:
     """Media types of the Accept headers, without their parameters."""
-    return _media_types(",".join(request.headers.getlist("Accept")))
+    return _media_types(request.headers.get("Accept", ""))
 
 
 @lru_cache(maxsize=256)
