@@ -12,7 +12,8 @@ from typing import Final
 from bench import starting
 from bench.client import Door
 from pier_registry.proxy.configuration import Nginx
-from tests.parts.registry import Running, free_port
+from tests.parts.ports import free_port
+from tests.parts.registry import Running
 
 _MAIN: Final = ("user", "worker_processes", "worker_rlimit_nofile")
 _HTTP: Final = (

@@ -1,17 +1,5 @@
-"""The real parts, for every test; and an end on request that still takes down what runs."""
+"""The real parts, for every test; how tests are shared out among workers; and an end that cleans up."""
 
 from __future__ import annotations
 
-import signal
-from types import FrameType
-
-pytest_plugins = ["tests.parts.fixtures"]
-
-
-def pytest_configure() -> None:
-    signal.signal(signal.SIGTERM, _end)
-
-
-def _end(_signal: int, _frame: FrameType | None) -> None:
-    """As Ctrl-C: pytest then runs every fixture's clean-up, which a plain SIGTERM would not."""
-    raise KeyboardInterrupt("asked to end")
+pytest_plugins = ["tests.parts.fixtures", "tests.groups", "tests.alone", "tests.ending"]

@@ -12,7 +12,8 @@ from typing import Final
 
 from bench import starting
 from bench.client import Door
-from tests.parts.registry import Running, free_port
+from tests.parts.ports import free_port
+from tests.parts.registry import Running
 from tests.parts.tools import tool
 
 _PROGRAMS: Final = ("docker-registry", "registry")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -41,6 +42,11 @@ class Cluster:
 
     machine: Machine
     plane: ControlPlane
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is on a machine of this host. That of a given kubeconfig has none to look into."""
+        return bool(self.machine.number)
 
     @property
     def front(self) -> str:
@@ -106,9 +112,11 @@ class Cluster:
         given = {
             "image.repository": images.OPERATOR.rpartition(":")[0],
             "operands.registry.image.repository": images.REGISTRY.rpartition(":")[0],
-            "operands.mysql.image.repository": images.MYSQL.rpartition(":")[0],
-            "operands.mysql.image.tag": images.MYSQL.rpartition(":")[2],
         }
+        if self.is_own:
+            given["operands.mysql.image.repository"], _, given["operands.mysql.image.tag"] = images.MYSQL.rpartition(
+                ":"
+            )
         return [f"--set-string={key}={value}" for key, value in given.items()]
 
     def helm(self, *arguments: str) -> str:
@@ -187,3 +195,17 @@ def found(home: Path) -> Cluster | None:
     state = json.loads((home / _STATE).read_text())
     running = Machine(home, state["number"], state["first"])
     return Cluster(running, node.plane(home, running.address))
+
+
+@contextmanager
+def given(kubeconfig: Path) -> Iterator[Cluster]:
+    """An existing cluster, by what the current context of a kubeconfig names. Raises AssertionError when it is none."""
+    home = Path(tempfile.mkdtemp(prefix="pier-given-"))
+    try:
+        existing = Cluster(Machine(home, 0), ControlPlane(home))
+        flat = existing.kubectl("config", "view", "--raw", "--flatten", "--minify", f"--kubeconfig={kubeconfig}")
+        existing.kubeconfig.write_text(flat)
+        existing.kubeconfig.chmod(0o600)
+        yield existing
+    finally:
+        shutil.rmtree(home)

@@ -18,12 +18,17 @@ def client_of(program: Program, registry: Registry, address: str = "") -> Iterat
     """`address` is where its host is, which is the Ingress's unless told. It is logged in as admin."""
     host = registry.host.partition(":")[0]
     with _terminal(program, address or registry.cluster.front, host) as terminal:
-        made = Client(program, terminal, registry.host)
-        registry.write_ca(terminal.folder / "ca.crt")
-        made.trust()
-        (terminal.folder / "password").write_text(registry.password())
-        made.type(made.lines.login.replace("alice", "admin"))
-        yield made
+        yield logged_in(program, terminal, registry)
+
+
+def logged_in(program: Program, terminal: Terminal, registry: Registry) -> Client:
+    """On a host that finds the registry."""
+    made = Client(program, terminal, registry.host)
+    registry.write_ca(terminal.folder / "ca.crt")
+    made.trust()
+    (terminal.folder / "password").write_text(registry.password())
+    made.type(made.lines.login.replace("alice", "admin"))
+    return made
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from tests.clients.client import Client
 from tests.clients.programs import CRANE, DOCKER, HELM, SKOPEO, Program
 from tests.clients.v1 import DockerV1
 from tests.cluster import cluster
-from tests.cluster.hosts import client_of
+from tests.cluster.hosts import client_of, logged_in
 from tests.cluster.registry import Registry
 from tests.cluster.running import runs
 from tests.parts.images import read_saved
@@ -52,11 +52,13 @@ def test_its_resource_tells_that_it_is_ready(registry: Registry) -> None:
 def test_docker_pushes_three_hundred_megabytes_through_the_ingress_and_gets_them_back(
     registry: Registry, docker: Client
 ) -> None:
-    digest = docker.pulled_digest("team", docker.push("team"))
-    docker.terminal.run(f"docker rmi {docker.reference('team')} app:1")
-    pulled = docker.pull_without_running("team")
-    assert docker.pulled_digest("team", pulled) == digest
-    docker.terminal.run(f"docker tag {docker.reference('team')} app:1")
+    _pulls_all_of_it(docker, docker.pulled_digest("team", docker.push("team")))
+
+
+def _pulls_all_of_it(client: Client, digest: str) -> None:
+    client.forget()
+    assert client.pulled_digest("team", client.pull_without_running("team")) == digest
+    client.terminal.run(f"docker tag {client.reference('team')} app:1")
 
 
 def test_a_delete_gives_the_volume_its_bytes_back(registry: Registry, docker: Client) -> None:
@@ -136,19 +138,15 @@ def test_a_load_balancer_leads_to_the_registry(balanced: Registry, saved_images:
         client.pull("team")
 
 
-def test_a_port_of_the_node_takes_three_hundred_megabytes(
-    balanced: Registry, registry: Registry, docker: Client, saved_images: dict[str, Path]
-) -> None:
+def test_a_port_of_the_node_takes_three_hundred_megabytes(balanced: Registry, docker: Client) -> None:
     """The same registry, exposed in another way while it runs."""
     node = balanced.cluster.machine.address
     balanced.change(host=node, expose={"type": "NodePort"})
     balanced.wait()
     assert balanced.host.startswith(f"{node}:3")
-    with client_of(DOCKER, balanced, node) as client:
-        client.terminal.run(f"docker load --quiet --input {saved_images['large']}{_BIG}")
-        client.push("team")
-        client.terminal.run(f"docker rmi {client.reference('team')} app:1")
-        client.pull_without_running("team")
+    client = logged_in(DOCKER, docker.terminal, balanced)
+    digest = client.pulled_digest("team", client.push("team"))
+    _pulls_all_of_it(client, digest)
 
 
 def test_a_gateway_leads_to_the_registry(

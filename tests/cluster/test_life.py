@@ -185,8 +185,8 @@ def test_a_deleted_namespace_takes_all_of_it_along(another: Callable[[], Registr
     made.create(storage={"persistentVolume": {"size": "1Gi"}})
     made.wait()
     volume = made.volume
-    made.cluster.kubectl("delete", "namespace", made.namespace, "--timeout=50s")
-    eventually(lambda: volume.rpartition("/")[2] not in made.cluster.kubectl("get", "pv"), 60)
+    made.cluster.kubectl("delete", "namespace", made.namespace, "--wait=false")
+    eventually(lambda: volume.rpartition("/")[2] not in made.cluster.kubectl("get", "pv"), 180, made.told)
 
 
 def test_its_resource_goes_and_comes_again(registry: Registry) -> None:

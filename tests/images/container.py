@@ -14,7 +14,7 @@ from typing import Any, Final
 import httpx
 
 from tests.parts.docker_engine import DockerEngine
-from tests.parts.registry import free_port
+from tests.parts.ports import free_port
 
 IMAGE: Final = "pier-registry"
 HARDENED: Final = (

@@ -18,7 +18,7 @@ import yaml
 from tests.house.pages import ROOT
 from tests.images.container import HARDENED, IMAGE, Container, new_name, started
 from tests.parts.docker_engine import DockerEngine
-from tests.parts.registry import free_port
+from tests.parts.ports import free_port
 
 GROUP: Final = 10001
 _GOLDEN: Final = ROOT / "tests" / "operator" / "golden" / "default.yaml"

@@ -16,7 +16,7 @@ from tests.chart.rendering import Manifest, Values, helm, of_kind, operator
 from tests.images.container import HARDENED, new_name
 from tests.parts.control_plane import ControlPlane
 from tests.parts.docker_engine import DockerEngine
-from tests.parts.registry import free_port
+from tests.parts.ports import free_port
 
 IMAGE: Final = "pier-operator"
 _MOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"

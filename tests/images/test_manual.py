@@ -17,7 +17,7 @@ from tests.house.pages import Page, page
 from tests.images.container import IMAGE, Container
 from tests.parts.database import DatabaseServer
 from tests.parts.docker_engine import DockerEngine
-from tests.parts.registry import free_port
+from tests.parts.ports import free_port
 
 _PROMPT: Final = re.compile(r"^[$#] ")
 

@@ -40,6 +40,7 @@ def _takes_connections(container: Container) -> bool:
     return True
 
 
+@pytest.mark.alone
 def test_an_idle_registry_stops_at_once(engine: DockerEngine, host: str) -> None:
     with published(engine, host) as container:
         began = time.monotonic()

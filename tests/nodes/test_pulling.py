@@ -7,7 +7,8 @@ import pytest
 from pier_operator.claim import TRUSTED, Claim, Verdict
 from pier_operator.nodes import pulling
 from tests.nodes.node import Node
-from tests.parts.registry import Running, free_port
+from tests.parts.ports import free_port
+from tests.parts.registry import Running
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from pier_operator.api import Manifest
 from pier_operator.kube import Kube
 from tests.operator.node import Node
 from tests.parts.control_plane import ControlPlane
-from tests.parts.registry import free_port
+from tests.parts.ports import free_port
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SYSTEM: Final = "pier-system"

@@ -15,7 +15,7 @@ from tests.parts.control_plane import ControlPlane
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lonely() -> Iterator[ControlPlane]:
     """A control plane with Pier's API, where nothing acts by itself: no controllers, no node, no operator."""
     with control_plane.running(controllers=False) as plane:
@@ -23,14 +23,14 @@ def lonely() -> Iterator[ControlPlane]:
         yield plane
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster() -> Iterator[Cluster]:
     with control_plane.running() as plane, with_pier(plane) as cluster:
         cluster.node.start()
         yield cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def operator(cluster: Cluster) -> Iterator[Operator]:
     """The operator as a process, with the rights of rbac.yaml and no others."""
     running = Operator(cluster.plane)

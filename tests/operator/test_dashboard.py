@@ -20,7 +20,7 @@ from tests.chart.rendering import of_kind, rendered
 from tests.operator.cluster import Cluster, Operator, eventually
 from tests.operator.planning import planned
 from tests.parts import cache
-from tests.parts.registry import free_port
+from tests.parts.ports import free_port
 
 _NAMESPACE: Final = "looked-at"
 _LINES: Final = [

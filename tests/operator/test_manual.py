@@ -1,4 +1,7 @@
-"""docs/kubernetes.md, where it tells how a registry is kept: its lines do to a real registry what it says they do."""
+"""docs/kubernetes.md, where it tells how a registry is kept: its lines do to a real registry what it says they do.
+
+And the front doors of docs/ingress.md. What a newcomer types first is in tests/cluster.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +37,8 @@ def _typed(about: str) -> str:
     return _PROMPT.sub("", block)
 
 
-def _manifest(about: str) -> Manifest:
-    (block,) = [block for block in page("docs/kubernetes.md").blocks("yaml") if about in block]
+def _manifest(about: str, name: str = "docs/kubernetes.md") -> Manifest:
+    (block,) = [block for block in page(name).blocks("yaml") if about in block]
     held: Manifest = yaml.safe_load(block)
     return held
 
@@ -192,13 +195,20 @@ def test_what_stays_is_what_it_says_and_goes_as_it_says(cluster: Cluster, termin
     assert len(told) == 6
     cluster.delete("PierRegistry", registry, _NAME)
     eventually(lambda: set(cluster.children(registry)) == told, 30, lambda: str(set(cluster.children(registry))))
-    terminal.type("kubectl delete")
+    terminal.type("--selector")
     eventually(lambda: not cluster.children(registry), 30, lambda: str(set(cluster.children(registry))))
 
 
-@pytest.mark.parametrize(("about", "child"), [("type: Ingress", "Ingress"), ("type: Gateway", "HTTPRoute")])
-def test_its_front_doors_lead_to_the_plain_port(about: str, child: str) -> None:
-    spec = _manifest(about)["spec"]
+@pytest.mark.parametrize(
+    ("name", "about", "child"),
+    [
+        ("docs/kubernetes.md", "type: Ingress", "Ingress"),
+        ("docs/ingress.md", "type: Ingress", "Ingress"),
+        ("docs/ingress.md", "type: Gateway", "HTTPRoute"),
+    ],
+)
+def test_its_front_doors_lead_to_the_plain_port(name: str, about: str, child: str) -> None:
+    spec = _manifest(about, name)["spec"]
     plan = planned(spec, children=settled(spec))
     assert (child, "pier") in plan.wanted()
     told = plan.condition("Exposed")

@@ -286,7 +286,17 @@ def test_every_reason_that_the_operator_can_give_is_explained_and_no_other() -> 
 
 def test_every_condition_that_the_operator_can_set_is_explained() -> None:
     told = {row[0].strip("`") for row in page(_PAGE).rows() if len(row) == 3 and row[0].startswith("`")}
-    conditions = {"Ready", "Reconciling", "Stalled", "Paused", "Contested", "UsersActive", "HostReachable", SPACE, CONDITION}
+    conditions = {
+        "Ready",
+        "Reconciling",
+        "Stalled",
+        "Paused",
+        "Contested",
+        "UsersActive",
+        "HostReachable",
+        SPACE,
+        CONDITION,
+    }
     assert told == conditions | set(PARTS)
 
 

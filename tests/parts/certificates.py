@@ -40,14 +40,16 @@ class Authority:
         made = _certificate(self._name, self._name, self._key.public_key(), _CA).sign(self._key, hashes.SHA256())
         _write(self.pair, made, self._key)
 
-    def issue(self, file: str, user: str, *, groups: str = "", names: tuple[str, ...] = ()) -> Pair:
+    def issue(
+        self, file: str, user: str, *, groups: str = "", names: tuple[str, ...] = (), ends: datetime | None = None
+    ) -> Pair:
         """A pair for a client with this user and group, or for a server with these DNS names and addresses."""
         pair = Pair(self.folder / f"{file}.crt", self.folder / f"{file}.key")
         if pair.key.exists():
             return pair
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _name(user, groups)
-        builder = _certificate(subject, self._name, key.public_key(), _LEAF)
+        builder = _certificate(subject, self._name, key.public_key(), _LEAF, ends)
         purposes = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
         builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         if names:
@@ -61,13 +63,17 @@ _LEAF = x509.BasicConstraints(ca=False, path_length=None)
 
 
 def _certificate(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, kind: x509.BasicConstraints
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    kind: x509.BasicConstraints,
+    ends: datetime | None = None,
 ) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
+    last = ends or datetime.now(UTC) + _LIFE
     return (
         x509.CertificateBuilder(issuer, subject, key, x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + _LIFE)
+        .not_valid_before(min(datetime.now(UTC) - timedelta(minutes=5), last - _LIFE))
+        .not_valid_after(last)
         .add_extension(kind, critical=True)
     )
 

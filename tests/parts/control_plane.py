@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from tests.parts.certificates import Authority, Pair
 from tests.parts.kubernetes_programs import program
-from tests.parts.registry import free_port
+from tests.parts.ports import free_port
 
 READY_WITHIN: Final = 60.0
 # Each takes a moment to start, so only what gives life to what a test makes.

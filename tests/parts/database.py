@@ -142,13 +142,6 @@ def new_home(kind: str) -> Path:
     return Path(tempfile.mkdtemp(prefix=f"pier-{kind}-"))
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def options(home: Path | str, port: int) -> list[str]:
     """What both kinds of server take; `home` as the server sees it."""
     places = {

@@ -19,7 +19,7 @@ from typing import Final
 from tests.parts import cache
 from tests.parts.docker_network import host_rules_kept
 
-READY_WITHIN: Final = 30.0
+READY_WITHIN: Final = 60.0
 # Debian's client fits its engine; the first on the PATH may be newer.
 CLI: Final = "/usr/bin/docker"
 _INSIDE: Final = 'mount --bind "$1/etc" /etc/docker; mount --bind "$1/hosts" /etc/hosts; shift; exec "$@"'

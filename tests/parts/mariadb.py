@@ -15,6 +15,7 @@ from typing import Final
 
 from tests.parts import cache, database
 from tests.parts.database import DatabaseServer
+from tests.parts.ports import free_port
 
 # As initialised: another size would be made anew at each start.
 _LOG: Final = "--innodb-log-file-size=16M"
@@ -24,7 +25,7 @@ _LOG: Final = "--innodb-log-file-size=16M"
 def running(*options: str) -> Iterator[DatabaseServer]:
     """A server with these further options until the end of the block. Raises PartMissing."""
     template = data_folder()
-    home, port = database.new_home("mariadb"), database.free_port()
+    home, port = database.new_home("mariadb"), free_port()
     command = [cache.program("mariadbd"), "--no-defaults", *_as_user(), *database.options(home, port), _LOG, *options]
     with database.served(DatabaseServer(home, command, port), template, _owner()) as server:
         yield server

@@ -15,6 +15,7 @@ from typing import Final
 
 from tests.parts import cache, database, roots
 from tests.parts.database import DatabaseServer
+from tests.parts.ports import free_port
 
 OWNER: Final = 999
 _SIZES: Final = ("--innodb-redo-log-capacity=16M", "--performance-schema=OFF")
@@ -28,7 +29,7 @@ root=$1; shift 2; exec chroot "$root" "$@"
 def running(*options: str) -> Iterator[DatabaseServer]:
     """A server with these further options until the end of the block. Raises PartMissing."""
     template = data_folder()
-    home, port = database.new_home("mysql"), database.free_port()
+    home, port = database.new_home("mysql"), free_port()
     given = [*database.options("/pier", port), *_SIZES, "--skip-log-bin", "--mysqlx=OFF", *options]
     with database.served(DatabaseServer(home, _mysqld(home, *given), port), template, OWNER) as server:
         yield server

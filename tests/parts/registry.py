@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -19,8 +18,10 @@ from typing import Any, Final
 
 import httpx
 
+from tests.parts.ports import free_port
+
 PIER: Final = [sys.executable, "-m", "pier_registry"]
-READY_WITHIN: Final = 40.0
+READY_WITHIN: Final = 90.0
 
 
 @dataclass(slots=True)
@@ -134,13 +135,6 @@ class Running:
         deadline = time.monotonic() + 10
         while self._ready() and time.monotonic() < deadline:
             time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def configured(data: Path, *arguments: str, **settings: object) -> Running:

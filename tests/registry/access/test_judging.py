@@ -117,9 +117,9 @@ def test_only_stars_mean_everywhere(tmp_path: Path) -> None:
 
 def test_a_pattern_of_many_stars_takes_no_time(tmp_path: Path) -> None:
     rights = alice(tmp_path, ("pull", "a*" * 90 + "/b"))
-    start = time.perf_counter()
+    start = time.thread_time()
     assert not rights.may(ALICE, "pull", "a" * 190 + "/c")
-    assert time.perf_counter() - start < 0.5
+    assert time.thread_time() - start < 0.5
 
 
 patterns = st.text("ab/*", min_size=1, max_size=8).filter(

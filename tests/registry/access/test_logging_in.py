@@ -85,9 +85,10 @@ def test_a_header_beyond_10_kb_never_reaches_bcrypt(door: Door) -> None:
 
 
 def seconds(door: Door, user: str, password: str) -> float:
-    start = time.perf_counter()
+    """Of computing: others on the machine do not count."""
+    start = time.thread_time()
     assert door.open(user, password) == 401
-    return time.perf_counter() - start
+    return time.thread_time() - start
 
 
 def medians(door: Door, *guesses: tuple[str, str], rounds: int = 15) -> list[float]:

@@ -15,7 +15,7 @@ from pier_registry.web import bootstrap, users
 from pier_registry.web.users import Users
 from tests.registry.access.door import Door, line
 
-HASH = bcrypt.hashpw(b"secret", bcrypt.gensalt(4))
+HASH = bcrypt.hashpw(b"secret", b"$2b$04$" + b"harbour" * 3 + b"e")  # ids of tests hold it: no random salt
 
 
 @pytest.mark.parametrize("prefix", ["$2y$", "$2b$", "$2a$"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -83,23 +84,34 @@ def test_a_crossing_may_break_off_at_any_step(place: Place, act: Act) -> None:
     assert steps > 5
 
 
-def test_a_process_may_be_killed_in_a_crossing(place: Place, act: Act, request: pytest.FixtureRequest) -> None:
-    registry = place.open()
+@pytest.fixture
+def killed(place: Place, request: pytest.FixtureRequest) -> Iterator[Callable[[int], int]]:
+    """Does the act in a process that is killed after so many steps; its exit code is 0 when there were fewer."""
     name = request.node.callspec.params["act"]
+    command = [sys.executable, "-m", "tests.registry.bridge.crossing", str(place.data), place.url]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as crossing:
+        assert crossing.stdin
+        assert crossing.stdout
+        asked, told = crossing.stdin, crossing.stdout
+
+        def ask(steps: int) -> int:
+            asked.write(f"{steps} {name}\n")
+            asked.flush()
+            return int(told.readline())
+
+        yield ask
+        asked.close()
+        assert crossing.wait(timeout=30) == 0
+
+
+def test_a_process_may_be_killed_in_a_crossing(place: Place, act: Act, killed: Callable[[int], int]) -> None:
+    registry = place.open()
     for steps in count(0, STRIDE):
         act.prepare(Client(registry))
-        told = [str(place.data), place.url, name, str(steps)]
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.registry.bridge.crossing", *told],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode in {0, -9}, done.stderr
+        ended = killed(steps)
+        assert ended in {0, -9}
         ends_well(registry, act)
         cleared(registry)
-        if done.returncode == 0:
+        if ended == 0:
             break
     assert steps > 0

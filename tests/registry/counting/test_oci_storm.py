@@ -59,6 +59,7 @@ def _user(running: Running, name: str) -> str:
     return password
 
 
+@pytest.mark.alone
 def test_fifty_clients_lose_no_push_and_leave_nothing_behind(storm: Storm) -> None:
     clients = storming.clients(storm.running, storm.passwords, LEASE, seed=time.time_ns() % 100_000)
     assert len(clients) == 50

@@ -20,7 +20,7 @@ import pytest
 
 from tests.clients.terminal import own_host
 from tests.house.pages import ROOT
-from tests.parts.registry import free_port
+from tests.parts.ports import free_port
 from tests.parts.tools import tool
 from tests.registry.v2.documents import noise
 from tests.registry.v2.pushing import Repository

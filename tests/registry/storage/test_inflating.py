@@ -166,10 +166,10 @@ def test_an_xz_dictionary_that_needs_too_much_memory_is_not_allocated() -> None:
 
 def test_leaving_early_ends_the_thread_at_once() -> None:
     bomb = bodies.gzip_of_zeros(4 * GIB)
-    begin = time.monotonic()
+    begin = time.process_time()
     with Digester(PREFIX, 4 * GIB) as digester:
         digester.update(bomb)
-    assert time.monotonic() - begin < 1
+    assert time.process_time() - begin < 1
 
 
 def test_ten_gibibytes_of_zeros_are_given_up_at_the_cap_in_little_memory() -> None:
