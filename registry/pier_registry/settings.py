@@ -138,6 +138,7 @@ class Settings:
     admin_password: str = setting(
         "", str, "Password of admin, set at start; empty: generated once into admin-password", ""
     )
+    database_wait: float = setting(60.0, seconds, "How long a start waits for a database that does not answer", "60s")
     default_role: str = setting(
         "push",
         one_of("none", "pull", "push", "admin"),

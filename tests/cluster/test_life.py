@@ -35,12 +35,11 @@ def registry(cluster: Cluster, api: Api, installed: str) -> Iterator[Registry]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_lost(request: pytest.FixtureRequest) -> Iterator[None]:
+def nothing_is_lost(registry: Registry) -> Iterator[None]:
     """After each event too."""
     yield
-    found: Registry = request.getfixturevalue("registry")
-    found.wait()
-    with found.client() as client:
+    registry.wait()
+    with registry.client() as client:
         assert client.get(f"/v2/{_NAME}/manifests/1", headers=traffic.ACCEPT).content == traffic.manifest(_KEPT)
         assert client.get(f"/v2/{_NAME}/blobs/{traffic.digest(_KEPT)}").content == _KEPT
 

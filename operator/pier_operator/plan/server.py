@@ -40,7 +40,7 @@ def migration(situation: Situation, facts: Mapping[str, Any]) -> Plan:
     mark = sha256(f"{image}\0{facts['database-endpoint']}".encode()).hexdigest()[:8]
     name = situation.named(f"migrate-{mark}")
     job = situation.observed.child("Job", name)
-    condition = _progress(name, job, bool(facts["database-ready"]), pod.last_words(situation, "migration"))
+    condition = _progress(name, job, bool(facts["database-ready"]), _last_words(situation, facts))
     wait = _until_again(job, situation.now)
     again = wait is not None and wait <= timedelta(0)
     wanted = Child(_job(situation, facts, name), once=True, gate=bool(facts["database-ready"]))
@@ -96,6 +96,11 @@ def _job(situation: Situation, facts: Mapping[str, Any], name: str) -> Manifest:
     return manifest("Job", name, spec={"backoffLimit": 4, "activeDeadlineSeconds": 3600, "template": held})
 
 
+def _last_words(situation: Situation, facts: Mapping[str, Any]) -> str:
+    said = pod.last_words(situation, "migration")
+    return f"at {facts['database-endpoint']} {said}" if said else ""
+
+
 def _until_again(job: Manifest | None, now: datetime) -> timedelta | None:
     """How long a failed Job stays for its log to be read, before one is made anew; None while none has failed."""
     failed = _state(job, "Failed")
@@ -118,7 +123,7 @@ def _progress(name: str, job: Manifest | None, ready: bool, said: str) -> Condit
     if job is None and not ready:
         return Condition(MIGRATED, False, "WaitingForDatabase", "the migration waits for the database")
     if said:
-        return Condition(MIGRATED, False, "Retrying", f"Job {name} tries again, after: {said}")
+        return Condition(MIGRATED, False, "Retrying", f"Job {name} tries again: {said}")
     return Condition(MIGRATED, False, "Migrating", f"Job {name} brings the database up to this version")
 
 

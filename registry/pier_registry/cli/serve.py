@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shlex
 import sys
+import time
 from functools import partial
+from typing import Final
 
 import click
 from rich.console import Console
@@ -13,6 +16,7 @@ from rich.text import Text
 
 from pier_registry import app, logs, pki, supervisor
 from pier_registry import direct as direct_serving
+from pier_registry.errors import Unavailable
 from pier_registry.proxy.configuration import Nginx
 from pier_registry.proxy.runner import Signals
 from pier_registry.settings import Settings
@@ -20,6 +24,10 @@ from pier_registry.supervisor import Mode, Supervisor
 from pier_registry.web import bootstrap
 from pier_registry.web.rights import ADMIN
 from pier_registry.web.users import Users
+
+log = logging.getLogger("pier.serve")
+
+_PAUSE: Final = 1.0  # seconds
 
 
 @click.command()
@@ -37,13 +45,13 @@ def serve(direct: bool, no_proxy: bool) -> None:
 def _serve(settings: Settings, mode: Mode) -> int:
     signals = Signals.caught()
     with supervisor.alone_on(settings):
-        _prepare(settings, mode)
+        _prepare(settings, mode, signals)
         with Supervisor(settings, mode, signals) as parts, _private_port(settings, mode):
             return parts.watch(partial(_welcome, settings, mode))
 
 
-def _prepare(settings: Settings, mode: Mode) -> None:
-    """Everything that can be refused is refused here, before anything runs. Raises Misconfigured."""
+def _prepare(settings: Settings, mode: Mode, signals: Signals) -> None:
+    """Everything that can be refused is refused here, before anything runs. Raises Misconfigured, Unavailable."""
     supervisor.check_address(settings, mode)
     if mode is Mode.NGINX:
         Nginx.find()
@@ -51,7 +59,19 @@ def _prepare(settings: Settings, mode: Mode) -> None:
         pki.ensure(settings)
     bootstrap.ensure_admin(settings)
     bootstrap.someone_can_log_in(Users(settings.users_file))
-    app.prepare(settings)
+    _await_database(settings, signals)
+
+
+def _await_database(settings: Settings, signals: Signals) -> None:
+    """It may start at the same time, as it does when a node comes back."""
+    deadline = time.monotonic() + settings.database_wait
+    while True:
+        try:
+            return app.prepare(settings)
+        except Unavailable as away:
+            log.warning("%s", away)
+            if time.monotonic() > deadline or signals.wait(_PAUSE):
+                raise
 
 
 def _private_port(settings: Settings, mode: Mode) -> contextlib.AbstractContextManager[None]:

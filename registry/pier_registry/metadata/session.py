@@ -33,6 +33,11 @@ RETRY_FOR: Final = 10.0
 _TRY_AGAIN: Final = frozenset({1213, 1205, 1020, 1062})
 _FULL: Final = frozenset({1021, 1114, 3675})
 _NO_TABLE: Final = frozenset({1146, 1054})
+_LOGIN: Final = {
+    1045: "the database refuses the login: check user and password of PIER_DATABASE_URL",
+    1044: "the database refuses the login: its user has no rights on the database of PIER_DATABASE_URL",
+    1049: "the database of PIER_DATABASE_URL is not there: make it, or name another one",
+}
 # A CHECK of the schema refused a row, which drivers report like a lost server.
 _BROKEN_RULE: Final = frozenset({3819, 4025})
 _LOCK_WAIT: Final = 5
@@ -206,6 +211,8 @@ def _meaning(error: DBAPIError | sqlite3.Error) -> Exception:
         return errors.SchemaMismatch("the database's schema is not up to date: run `pier migrate`")
     if code in _FULL:
         return errors.DiskFull("the database's disk is full: free space on it")
+    if code in _LOGIN:
+        return errors.Unavailable(_LOGIN[code])
     lost = isinstance(error, OperationalError) and code not in _BROKEN_RULE
     if lost or (isinstance(error, DBAPIError) and error.connection_invalidated):
         return errors.Unavailable("the database does not answer: try again in a moment")
