@@ -16,6 +16,10 @@ from rich.console import Console
 
 from bench import client, deleting, downloading, machine, memory, reading, uploading, writing
 from bench.client import Unexpected
+from bench.cluster import installing as cluster_installing
+from bench.cluster import living as cluster_living
+from bench.cluster import pushing as cluster_pushing
+from bench.cluster import resting as cluster_resting
 from bench.figures import Row
 from bench.operator import editing, installing, many, resting
 from bench.programs import Unprepared
@@ -42,6 +46,10 @@ MEASUREMENTS: Final[dict[str, Measure]] = {
     "operator-resting": resting.measure,
     "operator-editing": editing.measure,
     "operator-many": many.measure,
+    "cluster-installing": cluster_installing.measure,
+    "cluster-pushing": cluster_pushing.measure,
+    "cluster-resting": cluster_resting.measure,
+    "cluster-living": cluster_living.measure,
 }
 _WIDE: Final = 150
 _SPACE: Final = 8 << 30

@@ -1,10 +1,12 @@
 """What a cloud does for a cluster: volumes that are made, grown and removed on demand, and addresses for Services.
 
-A volume is a file system of its own of the asked size, in a file, so it fills up as a real one does.
+A volume is a file system of its own of the asked size, in a file, so it fills up as a real one does. Those of the
+default class are ext4, which only grows in use by a right that not every root has; those of class `elastic` are XFS.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from tests.parts.control_plane import ControlPlane
 
 PROVISIONER: Final = "cloud.test/volumes"
 CLASS: Final = "standard"
+ELASTIC: Final = "elastic"
 
 _VOLUMES: Final = Path("/var/lib/machine")
 _PAUSE: Final = 0.2  # seconds
@@ -39,20 +42,24 @@ def serve(plane: ControlPlane, address: str, between: Callable[[], None]) -> Non
             _addresses(kube, address)
         except KubeError as fault:
             print(f"cloud: {fault}", flush=True)
+        except subprocess.CalledProcessError as failed:
+            print(f"cloud: {failed}: {failed.stderr}", flush=True)
         between()
         time.sleep(_PAUSE)
 
 
 def _start(kube: Kube) -> None:
-    """The class of volumes, and the volumes of before."""
-    meta = {"name": CLASS, "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}
-    offered = {"provisioner": PROVISIONER, "allowVolumeExpansion": True, "volumeBindingMode": "Immediate"}
-    body = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": meta, **offered}
-    try:
-        kube.request("POST", "/apis/storage.k8s.io/v1/storageclasses", body=body)
-    except Refused as refused:
-        if not refused.conflict:
-            raise
+    """The classes of volumes, and the volumes of before."""
+    for name in (CLASS, ELASTIC):
+        is_default = json.dumps(name == CLASS)
+        meta = {"name": name, "annotations": {"storageclass.kubernetes.io/is-default-class": is_default}}
+        offered = {"provisioner": PROVISIONER, "allowVolumeExpansion": name == ELASTIC}
+        body = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": meta, **offered}
+        try:
+            kube.request("POST", "/apis/storage.k8s.io/v1/storageclasses", body=body)
+        except Refused as refused:
+            if not refused.conflict:
+                raise
     for image in _VOLUMES.glob("*.img"):
         _run("mount", "-o", "loop", str(image), str(image.with_suffix("")))
 
@@ -98,9 +105,13 @@ def _made(claim: Manifest) -> Manifest:
     image = folder.with_suffix(".img")
     with image.open("wb") as file:
         file.truncate(_wanted(claim))
-    _run("mkfs.ext4", "-q", "-m", "0", "-E", "nodiscard", str(image))
-    _run("mount", "-o", "loop", str(image), str(folder))
-    (folder / "lost+found").rmdir()
+    if claim["spec"]["storageClassName"] == ELASTIC:
+        _run("mkfs.xfs", "-q", "-K", str(image))
+        _run("mount", "-o", "loop", str(image), str(folder))
+    else:
+        _run("mkfs.ext4", "-q", "-m", "0", "-E", "nodiscard", str(image))
+        _run("mount", "-o", "loop", str(image), str(folder))
+        (folder / "lost+found").rmdir()
     meta = claim["metadata"]
     keeper = {"kind": "PersistentVolumeClaim", "apiVersion": "v1", "name": meta["name"], "namespace": meta["namespace"]}
     here = {"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]}
@@ -113,7 +124,8 @@ def _made(claim: Manifest) -> Manifest:
         "claimRef": {**keeper, "uid": meta["uid"]},
         "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [here]}]}},
     }
-    return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": _name(claim)}, "spec": spec}
+    marks = {"name": _name(claim), "annotations": {"pv.kubernetes.io/provisioned-by": PROVISIONER}}
+    return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": marks, "spec": spec}
 
 
 def _grow(kube: Kube, claim: Manifest, place: Manifest) -> None:
@@ -123,7 +135,7 @@ def _grow(kube: Kube, claim: Manifest, place: Manifest) -> None:
         file.truncate(_wanted(claim))
     device = _run("losetup", "--noheadings", "--output", "NAME", "--associated", str(image)).strip()
     _run("losetup", "--set-capacity", device)
-    _run("resize2fs", device)
+    _run("xfs_growfs", str(image.with_suffix("")))
     meta, size = claim["metadata"], claim["spec"]["resources"]["requests"]
     kube.request("PATCH", f"{_PLACES}/{place['metadata']['name']}", body={"spec": {"capacity": size}}, form=_MERGE)
     of_claim = f"/api/v1/namespaces/{meta['namespace']}/persistentvolumeclaims/{meta['name']}/status"

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from string import Template
 from typing import Any, Final
@@ -71,8 +72,8 @@ class Cluster:
         self.machine.boot(
             sys.executable, "-m", "tests.cluster.node", str(home), self.machine.address, self.machine.name
         )
-        deadline = time.monotonic() + READY_WITHIN
-        while not self._is_ready():
+        began, deadline = datetime.now(UTC).replace(microsecond=0), time.monotonic() + READY_WITHIN
+        while not self._is_ready(began):
             if not self.machine.is_on or time.monotonic() > deadline:
                 raise AssertionError(f"the node did not start:\n{self.logs()}")
             time.sleep(0.2)
@@ -158,13 +159,19 @@ class Cluster:
         places = sorted(self.machine.home.glob("*.log"))
         return "\n".join(f"== {place.name}\n{place.read_text(errors='replace')[-2000:]}" for place in places)
 
-    def _is_ready(self) -> bool:
+    def _is_ready(self, began: datetime) -> bool:
+        """Whether the node has said so since then; the API server knows what it said before, too."""
         if not self.kubeconfig.exists():
             return False
         told = self.kubectl("get", "node", self.machine.name, "-o", "json", check=False)
         with suppress(ValueError):
             conditions: list[dict[str, Any]] = json.loads(told)["status"].get("conditions", [])
-            return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+            return any(
+                each["type"] == "Ready"
+                and each["status"] == "True"
+                and datetime.fromisoformat(each["lastHeartbeatTime"]) >= began
+                for each in conditions
+            )
         return False
 
 

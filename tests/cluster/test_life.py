@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import time
 from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 
-from pier_operator.api import Manifest
+from pier_operator.kube import KubeError
 from tests.cluster import cluster as clusters
-from tests.cluster import images, traffic
-from tests.cluster.cluster import SYSTEM, Cluster
+from tests.cluster import events, traffic
+from tests.cluster.cluster import Cluster
 from tests.cluster.conftest import behind_ingress
 from tests.cluster.registry import Registry
-from tests.cluster.traffic import Traffic
 from tests.operator.cluster import Api, eventually
 
 _KEPT = b"what must never be lost"
@@ -45,93 +42,37 @@ def nothing_is_lost(registry: Registry) -> Iterator[None]:
 
 
 def test_an_upgrade_of_operator_and_registry_fails_no_request(registry: Registry) -> None:
-    """The first version is its own predecessor: the same images by other names."""
-    cluster = registry.cluster
-    for image in (images.OPERATOR, images.REGISTRY):
-        cluster.ctr("images", "tag", "--force", image, f"{image}-next")
-    tag = images.REGISTRY.rpartition(":")[2] + "-next"
-    with traffic.during(registry) as seen:
-        cluster.install("pier", f"--set=image.tag={tag}", f"--set=operands.registry.image.tag={tag}")
-        _rolled(registry, lambda pod: pod["spec"]["containers"][0]["image"].endswith("-next"))
+    seen = events.upgrade(registry)
     assert not seen.failures, seen.told()
 
 
 def test_a_renewed_certificate_and_a_new_ca_fail_no_request(registry: Registry) -> None:
-    """Clients have a time to learn of the next CA; here ten seconds and more."""
-    registry.change(tls={"caPropagation": "20s"})
-    registry.wait()
-    before = registry.status["tls"]
-    with traffic.during(registry) as seen:
-        registry.api.change(
-            registry.namespace, registry.name, metadata={"annotations": {"registry.pier.dev/rotate-ca": "1"}}
-        )
-        eventually(lambda: registry.status["tls"]["caPhase"] == "Publishing", 20)
-        seen.believe(registry.ca)
-        eventually(
-            lambda: registry.status["tls"]["fingerprintSHA256"] != before["fingerprintSHA256"], 60, registry.told
-        )
-        time.sleep(5)  # connections that see the new certificate
+    seen = events.renewal(registry)
     assert not seen.failures, seen.told()
 
 
 def test_users_come_and_go_and_fail_no_request_of_others(registry: Registry) -> None:
-    with traffic.during(registry) as seen:
-        registry.change(auth={"users": [{"name": "bob", "role": "Pull"}]})
-        eventually(lambda: "bob" in registry.api.secret(registry.namespace, f"{registry.name}-users"), 20)
-        password = registry.password("bob")
-        eventually(lambda: _status(registry, "bob", password) == 200, 20, registry.told)
-        registry.change(auth={"users": []})
-        eventually(lambda: _status(registry, "bob", password) == 401, 20, registry.told)
+    seen = events.change_of_users(registry)
     assert not seen.failures, seen.told()
 
 
-def _status(registry: Registry, user: str, password: str) -> int:
-    with registry.client(user, password) as client:
-        return client.get("/v2/").status_code
-
-
 def test_a_killed_operator_is_not_noticed(registry: Registry) -> None:
-    cluster = registry.cluster
-    with traffic.during(registry) as seen:
-        cluster.kubectl("delete", "pods", "-n", SYSTEM, "--all", "--grace-period=0", "--force")
-        cluster.kubectl("rollout", "status", "deployment/pier-operator", "-n", SYSTEM, "--timeout=55s")
+    seen = events.kill_of_the_operator(registry)
     assert not seen.failures, seen.told()
 
 
 def test_a_killed_database_makes_requests_wait(registry: Registry) -> None:
-    with traffic.during(registry) as seen:
-        (pod,) = registry.pods("database")
-        registry.kill(pod)
-        eventually(lambda: registry.pods("database")[0]["metadata"]["uid"] != pod["metadata"]["uid"], 30)
-        registry.wait()
-        time.sleep(2)
-    _only_told_to_wait(seen)
+    seen = events.kill_of_the_database(registry)
+    assert not events.beside_waiting(seen), seen.told()
 
 
 def test_a_rotated_database_password_makes_requests_wait(registry: Registry) -> None:
-    with traffic.during(registry) as seen:
-        new = "n" + hashlib.sha256(str(time.time()).encode()).hexdigest()
-        registry.api.patch("Secret", registry.namespace, "pier-db", {"stringData": {"password": new}})
-        eventually(
-            lambda: "previous-password" not in registry.api.secret(registry.namespace, "pier-db"), 120, registry.told
-        )
-        registry.wait()
-    _only_told_to_wait(seen)
-
-
-def _only_told_to_wait(seen: Traffic) -> None:
-    other = [each for each in seen.failures if each.status != 503 or not each.retry_after]
-    assert not other, seen.told()
+    seen = events.rotation_of_the_password(registry)
+    assert not events.beside_waiting(seen), seen.told()
 
 
 def test_a_killed_registry_comes_back_by_itself(registry: Registry) -> None:
-    """One pod is one pod: who asks meanwhile is refused."""
-    with traffic.during(registry) as seen:
-        (pod,) = registry.pods("registry")
-        registry.kill(pod)
-        _rolled(registry, lambda each: each["metadata"]["uid"] != pod["metadata"]["uid"])
-        answered = seen.requests - len(seen.failures)
-        eventually(lambda: seen.requests - len(seen.failures) > answered + 100, 30, seen.told)
+    events.kill_of_the_registry(registry)
 
 
 def test_read_only_serves_and_refuses(registry: Registry) -> None:
@@ -198,30 +139,26 @@ def test_its_resource_goes_and_comes_again(registry: Registry) -> None:
 
 
 def test_a_restarted_node_brings_it_back(registry: Registry) -> None:
+    before = _containers(registry)
     registry.cluster.machine.power_off()
     registry.cluster.boot()
     # What was known of the pods before the node fell is not news.
-    eventually(lambda: _answers(registry), 180, registry.told)
+    eventually(lambda: before.isdisjoint(_containers(registry)) and _answers(registry), 240, registry.told)
+
+
+def _containers(registry: Registry) -> set[str]:
+    """Those of the registry that are said to run."""
+    return {
+        state["containerID"]
+        for pod in registry.pods("registry")
+        for state in pod["status"].get("containerStatuses", [])
+        if "running" in state["state"]
+    }
 
 
 def _answers(registry: Registry) -> bool:
     try:
         with registry.client() as client:
             return client.get("/v2/").status_code == 200
-    except httpx.TransportError:
+    except (httpx.TransportError, KubeError):
         return False
-
-
-def _rolled(registry: Registry, new: object) -> None:
-    """Until each pod of the registry is one of the new ones, and is ready."""
-
-    def look() -> bool:
-        pods = registry.pods("registry")
-        return bool(pods) and all(new(pod) and _is_ready(pod) for pod in pods)  # type: ignore[operator]
-
-    eventually(look, 150, registry.told)
-
-
-def _is_ready(pod: Manifest) -> bool:
-    conditions = pod["status"].get("conditions", [])
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

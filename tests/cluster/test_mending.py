@@ -89,7 +89,7 @@ def test_a_certificate_that_has_expired(registry: Registry, tmp_path: Path) -> N
     texts = {"tls__crt": ended.certificate.read_text(), "tls__key": ended.key.read_text()}
     registry.api.make_secret(registry.namespace, "own", ca__crt=authority.pair.certificate.read_text(), **texts)
     registry.create(storage=_SMALL, tls={"source": "Secret", "secretName": "own"})
-    _told(registry, "CertificateReady", "Secret own", "expired")
+    _told(registry, "CertificateReady", "Secret own", "ended")
     files = {"tls.crt": good.certificate, "tls.key": good.key}
     mended = {key: base64.b64encode(place.read_bytes()).decode() for key, place in files.items()}
     registry.api.patch("Secret", registry.namespace, "own", {"data": mended})

@@ -27,7 +27,7 @@ def test_the_settings_page_holds_exactly_the_generated_table() -> None:
 
 @pytest.mark.parametrize("name", [one.name for one in pages()])
 def test_every_setting_that_is_named_exists(name: str) -> None:
-    known = {f"PIER_{field.name.upper()}" for field in fields(Settings)} | {"PIER_CONFIG"}
+    known = {f"PIER_{field.name.upper()}" for field in fields(Settings)} | {"PIER_CONFIG", "PIER_CLUSTER"}
     assert set(_SETTING.findall(page(name).text)) <= known
 
 

@@ -63,6 +63,7 @@ PROGRAMS: Final = {
         "github.com/traefik/traefik/v3/pkg/version.Version",
         forked=True,
     ),
+    "kube-router": GoProgram("github.com/cloudnativelabs/kube-router/v2", "v2.1.0", "cmd/kube-router"),
     # The last of the Ginkgo generation, and the first of its successor, that the module proxy serves.
     "conformance-1.1": GoProgram(_SUITE, "v0.0.0-20231101194043-f2182352d4cc", suite=True),
     "conformance-head": GoProgram(_SUITE, "v0.0.0-20260831232431-97274622c111", stamp="main.Version"),
