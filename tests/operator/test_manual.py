@@ -195,7 +195,7 @@ def test_what_stays_is_what_it_says_and_goes_as_it_says(cluster: Cluster, termin
     assert len(told) == 6
     cluster.delete("PierRegistry", registry, _NAME)
     eventually(lambda: set(cluster.children(registry)) == told, 30, lambda: str(set(cluster.children(registry))))
-    terminal.type("--selector")
+    terminal.type("persistentvolumeclaims,secrets")
     eventually(lambda: not cluster.children(registry), 30, lambda: str(set(cluster.children(registry))))
 
 

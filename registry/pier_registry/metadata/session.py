@@ -205,18 +205,23 @@ def _meaning(error: DBAPIError | sqlite3.Error) -> Exception:
     if isinstance(cause, sqlite3.Error):
         return _sqlite_meaning(cause) or error
     code = cause.args[0] if cause is not None and cause.args else None
+    if known := _known(code):
+        return known
+    lost = isinstance(error, OperationalError) and code not in _BROKEN_RULE
+    if lost or (isinstance(error, DBAPIError) and error.connection_invalidated):
+        return errors.Unavailable("the database does not answer: try again in a moment")
+    return error
+
+
+def _known(code: object) -> Exception | None:
+    """By the numbers of MySQL and MariaDB."""
     if code in _TRY_AGAIN:
         return _Again()
     if code in _NO_TABLE:
         return errors.SchemaMismatch("the database's schema is not up to date: run `pier migrate`")
     if code in _FULL:
         return errors.DiskFull("the database's disk is full: free space on it")
-    if code in _LOGIN:
-        return errors.Unavailable(_LOGIN[code])
-    lost = isinstance(error, OperationalError) and code not in _BROKEN_RULE
-    if lost or (isinstance(error, DBAPIError) and error.connection_invalidated):
-        return errors.Unavailable("the database does not answer: try again in a moment")
-    return error
+    return errors.Unavailable(_LOGIN[code]) if isinstance(code, int) and code in _LOGIN else None
 
 
 def _sqlite_meaning(cause: sqlite3.Error) -> Exception | None:
