@@ -90,9 +90,11 @@ def rotation_of_the_password(registry: Registry) -> Traffic:
 def kill_of_the_registry(registry: Registry) -> Traffic:
     """One pod is one pod: who asks meanwhile is refused."""
     with traffic.during(registry) as seen:
-        (killed,) = registry.pods("registry")
-        registry.kill(killed)
-        _come(registry, "registry", lambda pod: pod["metadata"]["uid"] != killed["metadata"]["uid"])
+        killed = registry.pods("registry")  # and those that another event has replaced, but not ended yet
+        for each in killed:
+            registry.kill(each)
+        ended = {each["metadata"]["uid"] for each in killed}
+        _come(registry, "registry", lambda pod: pod["metadata"]["uid"] not in ended)
         _answered_again(seen)
     return seen
 

@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +56,8 @@ class Machine:
         for name in ("root", "disk"):
             (self.home / name).mkdir(parents=True, exist_ok=True)
         (self.home / "hosts").touch()
+        seen = (self.home, ROOT, cache.entry("").resolve(), Path(sys.base_prefix))
+        (self.home / "visible").write_text("".join(f"{place}\n" for place in seen))
         namespaces = ("--fork", "--pid", "--mount", "--net", "--uts", "--ipc", "--propagation", "private")
         command = ["unshare", *namespaces, "sh", str(_FIRST), str(self.home), self.name, *program]
         with (self.home / "machine.log").open("ab") as log:

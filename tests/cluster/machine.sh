@@ -24,8 +24,11 @@ for place in $kept; do
     mkdir -p "$home/disk/$place" "$root/$place"
     mount --bind "$home/disk/$place" "$root/$place"
 done
-mkdir -p "$root$home"
-mount --bind "$home" "$root$home"
+# Whatever they lie on: other file systems of this host are not seen through its root.
+while read -r place; do
+    mkdir -p "$root$place"
+    mount --bind "$place" "$root$place"
+done <"$home/visible"
 printf '127.0.0.1 localhost %s\n' "$name" >"$root/etc/hosts"
 cat "$home/hosts" >>"$root/etc/hosts"
 
