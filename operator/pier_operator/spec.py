@@ -135,6 +135,7 @@ class Registry:
     network_policy: bool
     allow_from: tuple[str, ...]
     ingress_from: tuple[dict[str, Any], ...]
+    monitoring_from: tuple[dict[str, Any], ...]
     pull_user: str
     node_trust: bool
 
@@ -179,6 +180,7 @@ def parse(manifest: api.Manifest) -> Registry:
         network_policy=spec["networkPolicy"]["enabled"],
         allow_from=tuple(spec["networkPolicy"].get("allowFrom", ())),
         ingress_from=tuple(spec["networkPolicy"].get("ingressFrom", ())),
+        monitoring_from=tuple(spec["networkPolicy"].get("monitoringFrom", ())),
         pull_user=spec["pullSecret"].get("user", ""),
         node_trust=spec["nodeTrust"]["enabled"],
     )

@@ -79,12 +79,15 @@ def rotation_of_the_password(registry: Registry) -> Traffic:
     with traffic.during(registry) as seen:
         new = "n" + hashlib.sha256(str(time.time()).encode()).hexdigest()
         registry.api.patch("Secret", registry.namespace, "pier-db", {"stringData": {"password": new}})
-        eventually(
-            lambda: "previous-password" not in registry.api.secret(registry.namespace, "pier-db"), 120, registry.told
-        )
+        eventually(lambda: _has_two_passwords(registry), 30, registry.told)
+        eventually(lambda: not _has_two_passwords(registry), 150, registry.told)
         registry.wait()
         _answered_again(seen)
     return seen
+
+
+def _has_two_passwords(registry: Registry) -> bool:
+    return "previous-password" in registry.api.secret(registry.namespace, "pier-db")
 
 
 def kill_of_the_registry(registry: Registry) -> Traffic:
@@ -117,7 +120,7 @@ def _come(registry: Registry, part: str, is_new: Callable[[Manifest], bool]) -> 
 def _answered_again(seen: Traffic) -> None:
     """Or still: traffic that ended before the last failure would not know how long it took."""
     answered = seen.requests - len(seen.failures)
-    eventually(lambda: seen.requests - len(seen.failures) > answered + 100, 30, seen.told)
+    eventually(lambda: seen.requests - len(seen.failures) > answered + 100, 60, seen.told)
 
 
 def _is_ready(pod: Manifest) -> bool:

@@ -24,6 +24,7 @@ _PLAIN: Final = 5080
 _PRIVATE: Final = 9090
 _DATABASE: Final = 3306
 _ADMITTED: Final = {"example.org/front": "door"}
+_WATCHING: Final = {"example.org/watches": "metrics"}
 _RESTRICTED: Final = {
     "allowPrivilegeEscalation": False,
     "runAsNonRoot": True,
@@ -136,9 +137,19 @@ def test_clients_are_those_of_the_networks_that_are_named(registry: Registry, vi
     _gets_in(stranger, server, _HTTPS)
 
 
-def test_metrics_are_for_pods_of_the_cluster(registry: Registry, visitor: Callable[..., Visitor]) -> None:
-    """The operator looks there, too. The machine's own network is not the cluster's."""
-    _gets_in(visitor(SYSTEM), _address(registry, "registry"), _PRIVATE)
+def test_metrics_are_for_the_operator_and_for_whom_is_named(
+    registry: Registry, visitor: Callable[..., Visitor]
+) -> None:
+    server = _address(registry, "registry")
+    operator = visitor(SYSTEM, **{"app.kubernetes.io/name": "pier-operator"})
+    stranger, monitoring = visitor(), visitor(space=_WATCHING)
+    _gets_in(operator, server, _PRIVATE)
+    for each in (stranger, monitoring):
+        _gets_in(each, server, _HTTPS)
+        assert not each.reaches(server, _PRIVATE)
+    registry.change(networkPolicy={"monitoringFrom": [{"namespaceLabels": _WATCHING}]})
+    _gets_in(monitoring, server, _PRIVATE)
+    assert not stranger.reaches(server, _PRIVATE)
 
 
 def test_only_the_registry_reaches_its_database(registry: Registry, visitor: Callable[..., Visitor]) -> None:

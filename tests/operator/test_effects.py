@@ -109,6 +109,11 @@ LEAVES: list[tuple[str, Manifest, Any]] = [
      {**_INGRESS, "networkPolicy": {"ingressFrom": [{"namespaceLabels": {"name": "traefik"}}]}}, {"name": "other"}),
     ("networkPolicy.ingressFrom.0.podLabels",
      {**_INGRESS, "networkPolicy": {"ingressFrom": [{"namespaceLabels": {"name": "traefik"}}]}}, {"app": "traefik"}),
+    ("networkPolicy.monitoringFrom", {}, [{"namespaceLabels": {"name": "monitoring"}}]),
+    ("networkPolicy.monitoringFrom.0.namespaceLabels",
+     {"networkPolicy": {"monitoringFrom": [{"namespaceLabels": {"name": "monitoring"}}]}}, {"name": "other"}),
+    ("networkPolicy.monitoringFrom.0.podLabels",
+     {"networkPolicy": {"monitoringFrom": [{"namespaceLabels": {"name": "monitoring"}}]}}, {"app": "prometheus"}),
     ("pullSecret.user", _USER, "alice"),
     ("nodeTrust.enabled", {}, True),
 ]  # fmt: skip
@@ -147,7 +152,11 @@ def schema_required(name: str) -> list[str]:
 
 def test_no_field_is_forgotten() -> None:
     tested = {_plain(leaf[0]) for leaf in LEAVES} | {_plain(each[0]) for each in _LISTS} | _ELSEWHERE
-    assert set(_leaves(schema(), "")) == tested - {"auth.users", "networkPolicy.ingressFrom"}
+    assert set(_leaves(schema(), "")) == tested - {
+        "auth.users",
+        "networkPolicy.ingressFrom",
+        "networkPolicy.monitoringFrom",
+    }
 
 
 def _leaves(of: Manifest, path: str) -> list[str]:

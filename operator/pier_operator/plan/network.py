@@ -30,18 +30,29 @@ def disruption(situation: Situation) -> Plan:
 
 
 def _registry(situation: Situation) -> Manifest:
-    """Clients at the front door; monitoring and the operator, wherever they run, at the private port."""
+    """Clients at the front door; monitoring and the operator at the private port."""
     clients: dict[str, Any] = {"ports": [_port(HTTPS)]}
     if situation.registry.allow_from:
         clients["from"] = [{"ipBlock": {"cidr": network}} for network in situation.registry.allow_from]
-        clients["from"].append(
-            {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "pier-operator"}}, "namespaceSelector": {}}
-        )
-    private = {"ports": [_port(PRIVATE)], "from": [{"namespaceSelector": {}}]}
+        clients["from"].append(_operator(situation))
+    private = {"ports": [_port(PRIVATE)], "from": _watchers(situation)}
     rules = [clients, private]
     if situation.registry.expose.by_plain_http:
         rules.append({"ports": [_port(PLAIN)], "from": [_peer(each) for each in situation.registry.ingress_from]})
     return _policy(situation, situation.named(), "registry", rules)
+
+
+def _operator(situation: Situation) -> dict[str, Any]:
+    home = {"kubernetes.io/metadata.name": situation.settings.namespace}
+    return _peer({"namespaceLabels": home, "podLabels": {"app.kubernetes.io/name": "pier-operator"}})
+
+
+def _watchers(situation: Situation) -> list[dict[str, Any]]:
+    """Where monitoring is asked for and nobody says where it runs, all pods of the cluster."""
+    named = situation.registry.monitoring_from
+    if situation.registry.monitoring.enabled and not named:
+        return [{"namespaceSelector": {}}]
+    return [_operator(situation), *(_peer(each) for each in named)]
 
 
 def _peer(given: dict[str, Any]) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def _job(situation: Situation, facts: Mapping[str, Any], name: str) -> Manifest:
                 "name": "migrate",
                 "image": situation.settings.registry_image,
                 "imagePullPolicy": situation.settings.image_pull_policy,
-                "args": ["migrate"],
+                "args": ["migrate", "--wait", "20"],
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "env": [pod.from_secret("PIER_DATABASE_URL", situation.named("db-url"), "url")],
                 "resources": pod.resources({}, "50m", "128Mi", "512Mi"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import asdict
 
 import click
@@ -11,7 +12,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from pier_registry.actions import synthesise as synthesising
 from pier_registry.actions.synthesise import Report
 from pier_registry.cli import output as out
-from pier_registry.cli.data import opened, owned
+from pier_registry.cli.data import opened, owned, patiently
 from pier_registry.metadata import migrate as migrating
 from pier_registry.metadata.session import Metadata
 from pier_registry.settings import Settings
@@ -19,15 +20,18 @@ from pier_registry.settings import Settings
 
 @click.command()
 @click.option("--synthesise", is_flag=True, help="Also make v2 manifests for v1 tags that have none.")
+@click.option(
+    "--wait", type=click.FloatRange(0), default=0, help="Seconds to wait for a database that does not answer."
+)
 @out.choice
-def migrate(synthesise: bool, output: str) -> None:
+def migrate(synthesise: bool, wait: float, output: str) -> None:
     """Create or upgrade the tables that PIER_DATABASE_URL names."""
     settings = Settings.load()
     if not settings.database_url:
         owned(settings)
     metadata = Metadata(settings.database)
     try:
-        changed = migrating.upgrade(metadata)
+        changed = patiently(lambda: migrating.upgrade(metadata), wait, time.sleep)
     finally:
         metadata.close()
     report = _synthesised() if synthesise else None

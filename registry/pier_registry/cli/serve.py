@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import shlex
 import sys
-import time
 from functools import partial
-from typing import Final
 
 import click
 from rich.console import Console
@@ -16,7 +13,7 @@ from rich.text import Text
 
 from pier_registry import app, logs, pki, supervisor
 from pier_registry import direct as direct_serving
-from pier_registry.errors import Unavailable
+from pier_registry.cli.data import patiently
 from pier_registry.proxy.configuration import Nginx
 from pier_registry.proxy.runner import Signals
 from pier_registry.settings import Settings
@@ -24,10 +21,6 @@ from pier_registry.supervisor import Mode, Supervisor
 from pier_registry.web import bootstrap
 from pier_registry.web.rights import ADMIN
 from pier_registry.web.users import Users
-
-log = logging.getLogger("pier.serve")
-
-_PAUSE: Final = 1.0  # seconds
 
 
 @click.command()
@@ -59,19 +52,7 @@ def _prepare(settings: Settings, mode: Mode, signals: Signals) -> None:
         pki.ensure(settings)
     bootstrap.ensure_admin(settings)
     bootstrap.someone_can_log_in(Users(settings.users_file))
-    _await_database(settings, signals)
-
-
-def _await_database(settings: Settings, signals: Signals) -> None:
-    """It may start at the same time, as it does when a node comes back."""
-    deadline = time.monotonic() + settings.database_wait
-    while True:
-        try:
-            return app.prepare(settings)
-        except Unavailable as away:
-            log.warning("%s", away)
-            if time.monotonic() > deadline or signals.wait(_PAUSE):
-                raise
+    patiently(lambda: app.prepare(settings), settings.database_wait, signals.wait)
 
 
 def _private_port(settings: Settings, mode: Mode) -> contextlib.AbstractContextManager[None]:
