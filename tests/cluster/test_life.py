@@ -123,10 +123,10 @@ def _pushed(client: httpx.Client, name: str, layer: bytes) -> None:
 def test_a_deleted_namespace_takes_all_of_it_along(another: Callable[[], Registry]) -> None:
     made = another()
     made.create(storage={"persistentVolume": {"size": "1Gi"}})
-    made.wait()
+    made.wait("StorageReady")
     volume = made.volume
     made.cluster.kubectl("delete", "namespace", made.namespace, "--wait=false")
-    eventually(lambda: volume.rpartition("/")[2] not in made.cluster.kubectl("get", "pv"), 180, made.told)
+    eventually(lambda: volume.rpartition("/")[2] not in made.cluster.kubectl("get", "pv"), 240, made.told)
 
 
 def test_its_resource_goes_and_comes_again(registry: Registry) -> None:

@@ -69,7 +69,8 @@ class Traffic:
 
     def span(self) -> float:
         """Seconds from the first failure to the last."""
-        return self.failures[-1].at - self.failures[0].at if self.failures else 0.0
+        seen = [each.at for each in self.failures]
+        return max(seen, default=0.0) - min(seen, default=0.0)
 
     def believe(self, authorities: str) -> None:
         """What the clients trust from now on, beside what they trusted before."""
@@ -79,15 +80,14 @@ class Traffic:
         return self.registry.client(password=self.password, trusting=self.trust)
 
     def _ask(self, what: str, ask: Callable[[], httpx.Response], wanted: int) -> httpx.Response | None:
-        at = self.seconds
         try:
             answer = ask()
         except httpx.HTTPError as lost:
-            self._count(Failure(at, what, 0, f"{type(lost).__name__}: {lost}"))
+            self._count(Failure(self.seconds, what, 0, f"{type(lost).__name__}: {lost}"))
             return None
         if answer.status_code != wanted:
-            told = Failure(at, what, answer.status_code, answer.text[:200], answer.headers.get("retry-after", ""))
-            self._count(told)
+            again = answer.headers.get("retry-after", "")
+            self._count(Failure(self.seconds, what, answer.status_code, answer.text[:200], again))
             return None
         self._count()
         return answer

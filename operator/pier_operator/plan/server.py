@@ -30,6 +30,8 @@ ln -sfn /etc/pier/users/mode /data/mode
 _FORGOTTEN: Final = "sleep 5"
 _GONE: Final = "sleep 6; while [ -e /data/run/nginx.pid ]; do sleep 1; done"
 _LONGEST_TRANSFER: Final = 600
+# Without its database a pod still tells clients to come again, which nothing else would say better: half a minute.
+_PATIENCE: Final = 10
 _RETRY: Final = timedelta(minutes=1)
 # Containers give arguments, no command: the image's entrypoint is an init that hands signals on.
 
@@ -184,7 +186,7 @@ def _registry(situation: Situation, facts: Mapping[str, Any]) -> Manifest:
         "lifecycle": {"preStop": {"exec": {"command": ["sh", "-c", _GONE]}}},
         "startupProbe": {**_asked("/healthz"), "periodSeconds": 2, "failureThreshold": 90},
         "livenessProbe": {**_asked("/healthz"), "periodSeconds": 10, "failureThreshold": 6, "timeoutSeconds": 5},
-        "readinessProbe": {**_asked("/readyz"), "periodSeconds": 3, "failureThreshold": 2, "timeoutSeconds": 5},
+        "readinessProbe": {**_asked("/readyz"), "periodSeconds": 3, "failureThreshold": _PATIENCE, "timeoutSeconds": 5},
         "resources": pod.resources(situation.registry.server.resources, "100m", "256Mi", "1Gi"),
         "securityContext": pod.CONTAINER,
         "volumeMounts": [
