@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import itertools
 import signal
 import sys
@@ -127,12 +128,20 @@ def _registry(settings: Settings, *, without_nginx: bool) -> Flask:
     return create_app(settings, direct=without_nginx)
 
 
+def _share_modules() -> None:
+    """Imported before the fork, and never looked through for garbage, they are in memory once for all workers."""
+
+    gc.collect()
+    gc.freeze()
+
+
 def main() -> int:
     """`python -m pier_registry.serving [--direct]`; a refusal is one sentence on standard error."""
     parser = argparse.ArgumentParser(prog="python -m pier_registry.serving")
     parser.add_argument("--direct", action="store_true", help="serve https without nginx")
     without_nginx = parser.parse_args().direct
     logs.to_stderr()
+    _share_modules()
     try:
         settings = Settings.load()
         run(settings, lambda: _registry(settings, without_nginx=without_nginx), without_nginx=without_nginx)

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
+from typing import Final
 
 import click
 
 from pier_registry import __version__
-from pier_registry.cli.delete import delete
-from pier_registry.cli.fsck import fsck
-from pier_registry.cli.migrate import migrate
-from pier_registry.cli.proxy import proxy
-from pier_registry.cli.serve import serve
-from pier_registry.cli.tags import tags
-from pier_registry.cli.usage import usage
-from pier_registry.cli.users import users
 from pier_registry.errors import PierError
 
+VERBS: Final = ("serve", "proxy", "users", "tags", "usage", "delete", "fsck", "migrate")
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Verbs(click.Group):
+    """A verb is imported when it is asked for: one that runs for months holds no more than it needs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        found = getattr(importlib.import_module(f"pier_registry.cli.{cmd_name}"), cmd_name)
+        assert isinstance(found, click.Command)  # noqa: S101  narrows the type
+        return found
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="pier")
 def pier() -> None:
     """A container registry that gives the disk back when a delete answers. Settings: PIER_* in the environment."""
-
-
-for _verb in (serve, proxy, users, tags, usage, delete, fsck, migrate):
-    pier.add_command(_verb)
 
 
 def main() -> None:
