@@ -72,7 +72,7 @@ def test_the_server_knows_every_field(plane: ControlPlane, name: str) -> None:
     for kind in ("ServiceMonitor", "PrometheusRule"):
         plural = f"{kind.lower()}s"
         plane.kubectl("apply", "--filename=-", stdin=_MONITORING.format(kind=kind, plural=plural))
-        plane.kubectl("wait", "--for=condition=Established", f"crd/{plural}.monitoring.coreos.com")
+        plane.establish(f"{plural}.monitoring.coreos.com")
     for place in ("pier-system", "team-a", "team-b"):
         plane.kubectl("create", "namespace", place, check=False)
     # The pod of `helm test` needs a service account that is there, and is looked at below.
@@ -87,7 +87,7 @@ def test_a_release_brings_api_and_operator_and_leaves_the_api(
     plane: ControlPlane, namespace: str, no_api: None
 ) -> None:
     _install(plane, namespace)
-    plane.kubectl("wait", "--for=condition=Established", f"crd/{_API}")
+    plane.establish(_API)
     plane.kubectl("apply", f"--namespace={namespace}", "--filename=-", stdin=_first())
     _helm(plane, "upgrade", "pier", str(CHART), f"--namespace={namespace}", "--set=workers=3")
     (deployment,) = _items(plane, "deployments", namespace)
@@ -144,7 +144,7 @@ def test_the_operator_may_work_anywhere_unless_it_was_given_namespaces(
     plane: ControlPlane, namespace: str, no_api: None
 ) -> None:
     _install(plane, namespace)
-    plane.kubectl("wait", "--for=condition=Established", f"crd/{_API}")
+    plane.establish(_API)
     assert _may(plane, namespace, "create", "secrets", "default")
     assert _may(plane, namespace, "patch", "pierregistries", "default", "--subresource=status")
     assert not _may(plane, namespace, "patch", "pierregistries", "default")
@@ -159,7 +159,7 @@ def test_the_operator_may_work_anywhere_unless_it_was_given_namespaces(
 def test_who_may_edit_a_namespace_may_make_registries_in_it(plane: ControlPlane, namespace: str, no_api: None) -> None:
     """The cluster's own roles take in what is labelled for them; this server does not, so the roles are bound."""
     _install(plane, namespace)
-    plane.kubectl("wait", "--for=condition=Established", f"crd/{_API}")
+    plane.establish(_API)
     for role in ("view", "edit"):
         bound = (f"--clusterrole={namespace}:pier-operator-{role}", f"--user={role}")
         plane.kubectl("create", "rolebinding", role, *bound, f"--namespace={namespace}")

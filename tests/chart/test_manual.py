@@ -83,7 +83,7 @@ def test_the_api_can_be_kubectls_first_and_helms_later(terminal: dict[str, str])
 
 def test_its_registries_are_what_the_api_takes(terminal: dict[str, str], plane: ControlPlane) -> None:
     _run("kubectl apply --filename crds/pierregistry.yaml", terminal)
-    plane.kubectl("wait", "--for=condition=Established", "crd/pierregistries.registry.pier.dev")
+    plane.establish("pierregistries.registry.pier.dev")
     blocks = [*page(_PAGE).blocks("yaml"), *page("docs/ingress.md").blocks("yaml")]
     assert len(blocks) == 6
     for block in blocks:

@@ -56,7 +56,7 @@ def test_docker_pushes_three_hundred_megabytes_through_the_ingress_and_gets_them
 
 
 def _pulls_all_of_it(client: Client, digest: str) -> None:
-    client.forget()
+    client.terminal.run("docker system prune --all --force")
     assert client.pulled_digest("team", client.pull_without_running("team")) == digest
     client.terminal.run(f"docker tag {client.reference('team')} app:1")
 

@@ -58,7 +58,7 @@ class Release:
     ) -> Release:
         at = (f"--kubeconfig={plane.kubeconfig}", f"--namespace={namespace}")
         helm("install", "pier", str(CHART), *at, "--create-namespace", values=values)
-        plane.kubectl("wait", "--for=condition=Established", "crd/pierregistries.registry.pier.dev")
+        plane.establish("pierregistries.registry.pier.dev")
         text = helm("get", "manifest", "pier", *at) + "---\n" + helm("get", "hooks", "pier", *at)
         token = plane.kubectl(
             "create", "token", operator(text)["spec"]["serviceAccountName"], f"-n={namespace}"

@@ -235,7 +235,7 @@ def with_api(plane: ControlPlane) -> None:
     """Pier's API, until the server takes its resources."""
     plane.kubectl("apply", "-f", str(ROOT / "crds"))
     name = f"{api.PIER_REGISTRY.plural}.{api.PIER_REGISTRY.group}"
-    plane.kubectl("wait", "--for=condition=Established", "crd", name)
+    plane.establish(name)
 
 
 def eventually(look: Callable[[], Found | None], within: float = 20, told: Callable[[], str] = lambda: "") -> Found:

@@ -35,7 +35,7 @@ def neighbours(lonely: ControlPlane) -> Iterator[None]:
             lonely.kubectl("apply", "--server-side", "-f", str(foreign_kinds.definition(kind.name)))
         else:
             lonely.kubectl("apply", "-f", "-", stdin=_definition(kind))
-        lonely.kubectl("wait", "--for=condition=Established", "crd", f"{kind.plural}.{kind.group}")
+        lonely.establish(f"{kind.plural}.{kind.group}")
     yield
     for kind in api.OPTIONAL:
         lonely.kubectl("delete", "crd", f"{kind.plural}.{kind.group}")

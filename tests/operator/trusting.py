@@ -38,7 +38,7 @@ def install(plane: ControlPlane, namespace: str) -> None:
     values = {"watchNamespaces": [namespace], "nodeTrust": {"allowedHosts": list(ALLOWED)}}
     made = [each for each in manifests(rendered(values)) if each["kind"] not in {"Deployment", "DaemonSet", "Pod"}]
     plane.kubectl("apply", "--filename=-", stdin=yaml.safe_dump_all(made))
-    plane.kubectl("wait", "--for=condition=Established", "crd", "pierregistries.registry.pier.dev")
+    plane.establish("pierregistries.registry.pier.dev")
 
 
 @dataclass(slots=True)

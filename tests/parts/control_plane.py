@@ -90,6 +90,15 @@ class ControlPlane:
             raise AssertionError(f"kubectl {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout if check else done.stdout + done.stderr
 
+    def establish(self, kind: str) -> None:
+        """Wait until the API server serves this kind, by the name of its definition, which may be quite new."""
+        asked = ("get", "crd", kind, "-o", 'jsonpath={.status.conditions[?(@.type=="Established")].status}')
+        deadline = time.monotonic() + READY_WITHIN
+        while (told := self.kubectl(*asked, check=False).strip()) != "True":
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{kind} is not established: {told}")
+            time.sleep(0.1)
+
     def as_service_account(self, namespace: str, name: str) -> Path:
         """A kubeconfig with a token of this service account."""
         token = self.kubectl("create", "token", name, "-n", namespace, "--duration=3h").strip()

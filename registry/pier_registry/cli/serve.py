@@ -52,7 +52,8 @@ def _prepare(settings: Settings, mode: Mode, signals: Signals) -> None:
         pki.ensure(settings)
     bootstrap.ensure_admin(settings)
     bootstrap.someone_can_log_in(Users(settings.users_file))
-    patiently(lambda: app.prepare(settings), settings.database_wait, signals.wait)
+    patience = 0 if settings.database.startswith("sqlite:") else settings.database_wait
+    patiently(lambda: app.prepare(settings), patience, signals.wait)
 
 
 def _private_port(settings: Settings, mode: Mode) -> contextlib.AbstractContextManager[None]:

@@ -67,8 +67,9 @@ def test_a_removal_that_fails_is_tried_less_and_less_often(registry: Registry, a
         before = registry.metadata.read(lambda tx: tx.now)
         assert files.work_off(registry, 10) == 1
         waits.append(round((_due(registry) - before) / 1000))
-    assert waits[:4] == [30, 60, 120, 240]
-    assert waits[-1] == 3600
+    wanted = [30, 60, 120, 240, *waits[4:-1], 3600]
+    # The second reading of the clock comes later.
+    assert all(due <= waited < due + 10 for waited, due in zip(waits, wanted, strict=True)), waits
     unblock(folder)
 
 

@@ -28,11 +28,13 @@ def settled(registry: Registry, told: storming.Told) -> None:
     truth.is_at_rest(registry)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("place", ["mariadb"], indirect=True)
 def test_sixteen_clients_lose_no_push_and_keep_the_counts(registry: Registry) -> None:
     settled(registry, storming.run(registry, SECONDS, threads=16, seed=time.time_ns() % 1000))
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("place", ["mysql"], indirect=True)
 def test_eight_clients_on_mysql_lose_no_push_and_keep_the_counts(registry: Registry) -> None:
     settled(registry, storming.run(registry, SECONDS / 3, threads=8, seed=time.time_ns() % 1000))
