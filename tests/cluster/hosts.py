@@ -35,10 +35,8 @@ def logged_in(program: Program, terminal: Terminal, registry: Registry) -> Clien
 def _terminal(program: Program, address: str, host: str) -> Iterator[Terminal]:
     """Where the host's name leads to the address; an engine looks for itself."""
     if program == DOCKER:
-        with docker_engine.running() as engine:
-            engine.name(address, host)
-            with beside(engine) as terminal:
-                yield terminal
+        with docker_engine.running(hosts={host: address}) as engine, beside(engine) as terminal:
+            yield terminal
         return
     with host_for(program) as terminal:
         terminal.run(f"echo {address} {host} >> /etc/hosts")

@@ -87,9 +87,8 @@ def newcomer(
     """In a checkout of Pier, with docker and an image `app:1`, kubectl in a namespace, and helm."""
     kubeconfig = tmp_path_factory.mktemp("newcomer") / "kubeconfig"
     shutil.copy(empty.kubeconfig, kubeconfig)
-    with docker_engine.running() as engine:
+    with docker_engine.running(hosts={_OWN: empty.front}) as engine:
         programs = {"docker": Path(engine.cli), "kubectl": program("kubectl"), "helm": tool("helm")}
-        engine.name(empty.front, _OWN)
         with own_host(programs, {**engine.environment, "KUBECONFIG": str(kubeconfig)}) as terminal:
             terminal.run(f"mkdir -p /etc/docker; mount --bind {engine.home}/etc /etc/docker")
             terminal.run(f"echo {empty.front} {_OWN} >> /etc/hosts; ln -s {ROOT}/charts .; mkdir examples")

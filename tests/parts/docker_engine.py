@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from tests.parts import cache
@@ -83,11 +84,6 @@ class DockerEngine:
         place.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ca, place / "ca.crt")
 
-    def name(self, address: str, host: str) -> None:
-        """Have the engine find `host` at this address."""
-        with (self.home / "hosts").open("a", encoding="utf-8") as hosts:
-            hosts.write(f"{address} {host}\n")
-
     def start(self) -> None:
         """With the fallback, which works on any file system, if need be. Raises AssertionError with the log's end."""
         if not self._comes_up():
@@ -134,14 +130,18 @@ class DockerEngine:
 
 
 @contextmanager
-def running(*flags: str, networks: bool = False, cli: str = CLI) -> Iterator[DockerEngine]:
+def running(
+    *flags: str, networks: bool = False, cli: str = CLI, hosts: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[DockerEngine]:
     """An empty engine with these further `dockerd` flags until the end of the block. Raises PartMissing.
 
     Without `networks`, containers have `--network none` or `--network host`; with them the default bridge works, and
-    the host's rules are as before when the block ends.
+    the host's rules are as before when the block ends. It finds `hosts` at these addresses.
     """
     client = cache.program(cli)
     engine = DockerEngine(new_home(), client, flags if networks else (*ALONE, *flags))
+    with (engine.home / "hosts").open("a", encoding="utf-8") as known:
+        known.writelines(f"{address} {name}\n" for name, address in hosts.items())
     with served(engine, networks):
         yield engine
 
