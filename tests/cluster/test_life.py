@@ -73,7 +73,7 @@ def test_a_rotated_database_password_makes_requests_wait(registry: Registry) -> 
 
 
 def _told_to_wait(seen: Traffic) -> None:
-    """By the registry, always. Of uploads under way, Traefik was seen to answer one in a thousand by itself, with 500."""
+    """By the registry, always. Traefik was seen to answer one upload in a thousand by itself, with 500."""
     other = events.beside_waiting(seen)
     assert not [each for each in other if "errors" in each.told], seen.told()
     assert len(other) <= seen.requests // 100, seen.told()
