@@ -1,4 +1,4 @@
-"""Fetch what the images are made of and takes long: `python -m tests.images`, called by scripts/test-parts."""
+"""Build the images, so that no test waits for them: `python -m tests.images`, called by scripts/test-parts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ KINDS = ("registry", "operator")
 def main() -> None:
     for kind in KINDS:
         began = time.monotonic()
-        built.packages(kind)
-        print(f"packages of the {kind} image: {time.monotonic() - began:.1f} s", flush=True)
+        built.archive(kind)
+        print(f"the {kind} image: {time.monotonic() - began:.1f} s", flush=True)
 
 
 if __name__ == "__main__":
