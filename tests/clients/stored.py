@@ -44,6 +44,14 @@ def promises(registry: Running, *, expected: int, within: float) -> int:
     return found
 
 
+def at_rest(registry: Running, *, within: float = 30) -> Space:
+    """As `space`, once what earlier tests have pushed and deleted is gone, or at the end of the seconds."""
+    deadline = time.monotonic() + within
+    while (found := space(registry)).bytes and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return found
+
+
 def digest(registry: Running, repository: str, tag: str = "1") -> str:
     told: str = _manifest(registry, repository, tag).headers["Docker-Content-Digest"]
     return told

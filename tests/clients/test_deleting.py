@@ -14,7 +14,7 @@ from tests.parts.registry import Running
 
 
 def test_a_delete_gives_back_what_pushes_and_pulls_have_taken(client: Client, pier: Running, team: str) -> None:
-    before = stored.space(pier)
+    before = stored.at_rest(pier)
     client.push(team)
     during = stored.space(pier)
     assert during.bytes > before.bytes

@@ -42,43 +42,49 @@ def nothing_is_lost(registry: Registry) -> Iterator[None]:
         assert client.get(f"/v2/{_NAME}/blobs/{traffic.digest(_KEPT)}").content == _KEPT
 
 
+@pytest.mark.alone
 def test_an_upgrade_of_operator_and_registry_fails_no_request(registry: Registry) -> None:
     seen = events.upgrade(registry)
     assert not seen.failures, seen.told()
 
 
+@pytest.mark.alone
 def test_a_renewed_certificate_and_a_new_ca_fail_no_request(registry: Registry) -> None:
     seen = events.renewal(registry)
     assert not seen.failures, seen.told()
 
 
+@pytest.mark.alone
 def test_users_come_and_go_and_fail_no_request_of_others(registry: Registry) -> None:
     seen = events.change_of_users(registry)
     assert not seen.failures, seen.told()
 
 
+@pytest.mark.alone
 def test_a_killed_operator_is_not_noticed(registry: Registry) -> None:
     seen = events.kill_of_the_operator(registry)
     assert not seen.failures, seen.told()
 
 
+@pytest.mark.alone
 def test_a_killed_database_makes_requests_wait(registry: Registry) -> None:
     seen = events.kill_of_the_database(registry)
     _told_to_wait(seen)
 
 
+@pytest.mark.alone
 def test_a_rotated_database_password_makes_requests_wait(registry: Registry) -> None:
     seen = events.rotation_of_the_password(registry)
     _told_to_wait(seen)
 
 
 def _told_to_wait(seen: Traffic) -> None:
-    """By the registry, always. Traefik was seen to answer one upload in a thousand by itself, with 500."""
-    other = events.beside_waiting(seen)
-    assert not [each for each in other if "errors" in each.told], seen.told()
-    assert len(other) <= seen.requests // 100, seen.told()
+    """By the registry, always. Traefik was seen to answer one upload in a thousand by itself, with 500 and no reason."""
+    assert seen.failures
+    assert not [each for each in events.beside_waiting(seen) if "errors" in each.told], seen.told()
 
 
+@pytest.mark.alone
 def test_a_killed_registry_comes_back_by_itself(registry: Registry) -> None:
     events.kill_of_the_registry(registry)
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -61,10 +62,12 @@ class Node:
         mount(self.claims, texts)
 
     def files(self) -> set[str]:
-        """Every file below both folders, from the node's home."""
-        roots = (self.containerd.parent, self.docker.parent)
-        found = (path for root in roots for path in root.rglob("*") if path.is_file() or path.is_symlink())
-        return {path.relative_to(self.home).as_posix() for path in found}
+        """Every file below both folders, from the node's home; looked for again when a folder goes meanwhile."""
+        while True:
+            with suppress(FileNotFoundError):
+                roots = (self.containerd.parent, self.docker.parent)
+                found = (path for root in roots for path in root.rglob("*") if path.is_file() or path.is_symlink())
+                return {path.relative_to(self.home).as_posix() for path in found}
 
     def folders(self) -> set[str]:
         return {path.name for root in (self.containerd, self.docker) for path in root.iterdir()}

@@ -229,7 +229,8 @@ def _names_a_container(cluster: Cluster, namespace: str, words: list[str]) -> No
 def _parse(command: click.Command, words: list[str]) -> None:
     """Raises for a verb or an option that is none."""
     assert isinstance(command, click.Group)
-    verb = command.commands[words[0]]
+    verb = command.get_command(click.Context(command), words[0])
+    assert verb, words
     verb.make_parser(click.Context(verb, parent=click.Context(command, **command.context_settings))).parse_args(
         words[1:]
     )
