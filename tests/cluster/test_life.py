@@ -79,7 +79,7 @@ def test_a_rotated_database_password_makes_requests_wait(registry: Registry) -> 
 
 
 def _told_to_wait(seen: Traffic) -> None:
-    """By the registry, always. Traefik was seen to answer one upload in a thousand by itself, with 500 and no reason."""
+    """By the registry, always. Traefik was seen to answer one upload in a thousand by itself, with a bare 500."""
     assert seen.failures
     assert not [each for each in events.beside_waiting(seen) if "errors" in each.told], seen.told()
 
