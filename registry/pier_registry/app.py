@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import re
 
 from flask import Flask, Response, g, request
@@ -12,7 +11,6 @@ from pier_registry import errors
 from pier_registry.actions.reclaim import Reclaimer
 from pier_registry.actions.registry import Registry
 from pier_registry.actions.turns import Turns
-from pier_registry.metadata import migrate
 from pier_registry.metadata.session import Metadata
 from pier_registry.settings import Settings
 from pier_registry.storage.filesystem import FileSystem
@@ -25,8 +23,6 @@ from pier_registry.web.throttle import Throttle
 from pier_registry.web.users import Users
 from pier_registry.web.verdicts import Verdicts
 
-log = logging.getLogger("pier.app")
-
 _ORIGIN = re.compile("^https?://[^/]+")
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -37,20 +33,6 @@ def open_registry(settings: Settings) -> Registry:
     # A quarter of the threads never waits for a body, and nobody holds all of the rest.
     turns = Turns(most=max(1, settings.threads * 3 // 4), each=max(1, settings.threads * 5 // 8))
     return Registry(settings, Metadata(settings.database, storage.release_ballast), storage, turns)
-
-
-def prepare(settings: Settings) -> None:
-    """Before the first worker: SQLite is brought up to date, a database newer than this code is refused."""
-    registry = open_registry(settings)
-    try:
-        if migrate.state(registry.metadata) == "current":
-            return
-        if registry.metadata.sqlite:
-            migrate.upgrade(registry.metadata)
-        else:
-            log.warning("the database's schema is not up to date: run `pier migrate`")
-    finally:
-        registry.metadata.close()
 
 
 def create_app(settings: Settings | None = None, *, direct: bool = False) -> Flask:

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 _PR_SET_PDEATHSIG = 1
+# So that glibc gives back what transfers had: few heaps, and none of them holds large buffers.
+_HEAP = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
 
 
 def start(
@@ -25,6 +27,7 @@ def start(
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         start_new_session=True,
+        env=_HEAP | os.environ,
         preexec_fn=_tied_to(os.getpid(), dies_by),  # noqa: PLW1509  calls nothing that takes a lock
     )
 

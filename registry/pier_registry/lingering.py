@@ -6,9 +6,11 @@ which takes as long as a small answer itself.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import select
 import socket
+import time
 from typing import Any, Final
 
 from gunicorn.http.body import ChunkedReader  # type: ignore[import-untyped]
@@ -18,16 +20,28 @@ from pier_registry.chunks import Chunks
 
 MOMENT: Final = 20  # milliseconds
 _SMALL: Final = 1 << 16
+_TIDY_EVERY: Final = 60.0  # seconds
+
+_trim: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc alone
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
     """As long as half of its threads are free, so that nobody waits for a thread that waits for nobody."""
+
+    _tidy_at = 0.0
 
     def load_wsgi(self) -> None:
         """What is there after the start stays, and answers leave few cycles: both need no looking through so often."""
         super().load_wsgi()
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
+
+    def notify(self) -> None:
+        """At least once in a second, from the main loop. Memory of past transfers goes back to the system."""
+        super().notify()
+        if time.monotonic() >= self._tidy_at and _trim:
+            self._tidy_at = time.monotonic() + _TIDY_EVERY
+            _trim(0)
 
     def handle(self, conn: Any) -> Any:
         if not self.cfg.is_ssl and not isinstance(conn.sock, Connection):

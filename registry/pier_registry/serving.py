@@ -11,15 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
 from pier_registry import direct, logs
 from pier_registry.errors import PierError
 from pier_registry.proxy import configuration
-from pier_registry.settings import Settings
+from pier_registry.settings import GRACE, Settings
 
-GRACE = 600  # seconds for running transfers when the registry stops
 _SILENCE = 120  # seconds without a heartbeat, which does not depend on the length of requests
 _KEEPALIVE = 90  # seconds; longer than nginx keeps an idle connection (60), so that nginx is the one to close
 
@@ -122,17 +120,13 @@ def run(settings: Settings, application: WsgiFactory, *, without_nginx: bool = F
         Server(behind_nginx(settings), application).run()
 
 
-def _registry(settings: Settings, *, without_nginx: bool) -> Flask:
+def _loaded(settings: Settings, *, without_nginx: bool) -> WsgiFactory:
+    """Its modules are imported before the fork, and never looked through for garbage: they are in memory once."""
     from pier_registry.app import create_app
-
-    return create_app(settings, direct=without_nginx)
-
-
-def _share_modules() -> None:
-    """Imported before the fork, and never looked through for garbage, they are in memory once for all workers."""
 
     gc.collect()
     gc.freeze()
+    return lambda: create_app(settings, direct=without_nginx)
 
 
 def main() -> int:
@@ -141,10 +135,9 @@ def main() -> int:
     parser.add_argument("--direct", action="store_true", help="serve https without nginx")
     without_nginx = parser.parse_args().direct
     logs.to_stderr()
-    _share_modules()
     try:
         settings = Settings.load()
-        run(settings, lambda: _registry(settings, without_nginx=without_nginx), without_nginx=without_nginx)
+        run(settings, _loaded(settings, without_nginx=without_nginx), without_nginx=without_nginx)
     except PierError as wrong:
         print(f"pier serve: {wrong.message}", file=sys.stderr)
         return 1

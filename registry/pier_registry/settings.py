@@ -18,6 +18,8 @@ import yaml
 
 from pier_registry.errors import Misconfigured
 
+GRACE = 600  # seconds that running transfers have when the registry stops
+
 Choice = Callable[[str], Any]
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Self
 
-from pier_registry import child, pki, serving
+from pier_registry import child
 from pier_registry.errors import Misconfigured
 from pier_registry.proxy import configuration, runner
 from pier_registry.proxy.runner import Signals
-from pier_registry.settings import Settings
+from pier_registry.settings import GRACE, Settings
 
 RENEWAL = 3600.0  # seconds between two looks at the age of the certificate
 _TICK = 0.2
@@ -110,6 +110,8 @@ class Supervisor:
         """A certificate that cannot be renewed now is tried again in an hour; the registry serves on."""
         if self._mode is Mode.SOCKET:
             return
+        from pier_registry import pki  # its libraries are large
+
         try:
             pki.ensure(self._settings)
         except (Misconfigured, OSError) as wrong:
@@ -123,7 +125,7 @@ class Supervisor:
     def _await(self, part: Part) -> None:
         """Gently; a second signal to pier, or ten minutes, cuts the transfers that still run."""
         begin = time.monotonic()
-        spoken, hurried, deadline = False, False, begin + serving.GRACE
+        spoken, hurried, deadline = False, False, begin + GRACE
         while part.process.poll() is None:
             late = time.monotonic() > deadline
             if hurried and late:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from flask import Flask
 
-from pier_registry.app import create_app, prepare
+from pier_registry.app import create_app
+from pier_registry.preparing import prepare
 from pier_registry.settings import Settings
 
 

@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, TypeVar
 
 from pier_registry.actions.registry import Registry
 from pier_registry.app import open_registry
-from pier_registry.errors import Misconfigured, Unavailable
-from pier_registry.metadata import migrate
+from pier_registry.errors import Misconfigured
+from pier_registry.metadata import version
 from pier_registry.settings import Settings
-
-log = logging.getLogger("pier.start")
-Made = TypeVar("Made")
-
-_PAUSE: Final = 1.0  # seconds
-
-
-def patiently(work: Callable[[], Made], seconds: float, pause: Callable[[float], object]) -> Made:
-    """What `work` makes, once the database answers: it may start at the same time, as when a node comes back.
-
-    Ends early, as it does after `seconds`, when `pause` returns something true. Raises Unavailable then.
-    """
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return work()
-        except Unavailable as away:
-            if time.monotonic() >= deadline:
-                raise
-            log.warning("%s", away)
-            if pause(_PAUSE):
-                raise
 
 
 def owned(settings: Settings) -> None:
@@ -62,7 +37,7 @@ def opened() -> Iterator[Registry]:
     owned(settings)
     registry = open_registry(settings)
     try:
-        if migrate.state(registry.metadata) == "behind":
+        if version.state(registry.metadata) == "behind":
             raise Misconfigured("the database's schema is not up to date: run `pier migrate` first")
         yield registry
     finally:

@@ -12,9 +12,10 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from pier_registry.actions import synthesise as synthesising
 from pier_registry.actions.synthesise import Report
 from pier_registry.cli import output as out
-from pier_registry.cli.data import opened, owned, patiently
+from pier_registry.cli.data import opened, owned
 from pier_registry.metadata import migrate as migrating
 from pier_registry.metadata.session import Metadata
+from pier_registry.patience import patiently
 from pier_registry.settings import Settings
 
 

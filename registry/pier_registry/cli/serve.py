@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import signal
 import sys
 from functools import partial
 
@@ -11,9 +12,8 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from pier_registry import app, logs, pki, supervisor
-from pier_registry import direct as direct_serving
-from pier_registry.cli.data import patiently
+from pier_registry import child, logs, supervisor
+from pier_registry.errors import Misconfigured
 from pier_registry.proxy.configuration import Nginx
 from pier_registry.proxy.runner import Signals
 from pier_registry.settings import Settings
@@ -21,6 +21,8 @@ from pier_registry.supervisor import Mode, Supervisor
 from pier_registry.web import bootstrap
 from pier_registry.web.rights import ADMIN
 from pier_registry.web.users import Users
+
+_TICK = 0.05  # seconds
 
 
 @click.command()
@@ -38,28 +40,45 @@ def serve(direct: bool, no_proxy: bool) -> None:
 def _serve(settings: Settings, mode: Mode) -> int:
     signals = Signals.caught()
     with supervisor.alone_on(settings):
-        _prepare(settings, mode, signals)
+        _prepare(settings, mode)
+        _prepare_data(signals)
         with Supervisor(settings, mode, signals) as parts, _private_port(settings, mode):
             return parts.watch(partial(_welcome, settings, mode))
 
 
-def _prepare(settings: Settings, mode: Mode, signals: Signals) -> None:
-    """Everything that can be refused is refused here, before anything runs. Raises Misconfigured, Unavailable."""
+def _prepare(settings: Settings, mode: Mode) -> None:
+    """What can be refused is refused here, before anything runs. Raises Misconfigured."""
     supervisor.check_address(settings, mode)
     if mode is Mode.NGINX:
         Nginx.find()
     if mode is not Mode.SOCKET:
+        from pier_registry import pki
+
         pki.ensure(settings)
     bootstrap.ensure_admin(settings)
     bootstrap.someone_can_log_in(Users(settings.users_file))
-    patience = 0 if settings.database.startswith("sqlite:") else settings.database_wait
-    patiently(lambda: app.prepare(settings), patience, signals.wait)
+
+
+def _prepare_data(signals: Signals) -> None:
+    """In a process of its own, which says what is wrong: this one lives for months, and stays small. May exit."""
+    process = child.start([sys.executable, "-m", "pier_registry.preparing"])
+    told = False
+    while process.poll() is None:
+        if signals.wait(_TICK):
+            told = True
+            child.send(process, signal.SIGTERM)
+    if process.returncode < 0:
+        raise Misconfigured(f"preparing the data was killed by signal {-process.returncode}: start pier serve again")
+    if told or process.returncode:
+        sys.exit(process.returncode)
 
 
 def _private_port(settings: Settings, mode: Mode) -> contextlib.AbstractContextManager[None]:
-    if mode is Mode.DIRECT:
-        return direct_serving.private_port(settings, app.create_health_app(settings))
-    return contextlib.nullcontext()
+    if mode is not Mode.DIRECT:
+        return contextlib.nullcontext()
+    from pier_registry import app, direct
+
+    return direct.private_port(settings, app.create_health_app(settings))
 
 
 def _welcome(settings: Settings, mode: Mode) -> None:

@@ -1,4 +1,4 @@
-"""The schema's version: told, compared with the code's, and brought up to it by one process at a time."""
+"""The schema, brought up to the code's version by one process at a time."""
 
 from __future__ import annotations
 
@@ -7,39 +7,22 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.schema import CreateTable
 
-from pier_registry.errors import Busy, Misconfigured, Unavailable
+from pier_registry.errors import Busy, Unavailable
 from pier_registry.metadata import duties
 from pier_registry.metadata.schema import duty
 from pier_registry.metadata.session import Metadata, Transaction
+from pier_registry.metadata.version import state
 
-State = Literal["current", "behind"]
 _DUTY: Final = "migrate"
 _LIFE: Final = 60_000
 _RENEWAL: Final = 15.0
 _PATIENCE: Final = 120.0
-
-
-def state(metadata: Metadata) -> State:
-    """Raises Misconfigured when the schema is newer than this version of Pier, Unavailable."""
-    script = ScriptDirectory.from_config(_config())
-    found = metadata.read(lambda tx: MigrationContext.configure(tx.connection).get_current_revision())
-    if found == script.get_current_head():
-        metadata.current = True
-        return "current"
-    if found is not None and found not in {revision.revision for revision in script.walk_revisions()}:
-        raise Misconfigured(
-            f"the database's schema ({found}) is newer than this version of Pier: run the newer version, "
-            "or restore the backup that was taken before the upgrade"
-        )
-    return "behind"
 
 
 def upgrade(metadata: Metadata) -> bool:

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from pier_registry import __version__, errors
 from pier_registry.actions import inspect
 from pier_registry.actions.registry import Registry
-from pier_registry.metadata import migrate
+from pier_registry.metadata import version
 from pier_registry.web.context import doors, registry
 from pier_registry.web.gate import open_to_all
 from pier_registry.web.responses import as_json
@@ -67,7 +67,7 @@ def readiness(of: Registry) -> dict[str, str]:
 def _database(of: Registry) -> str:
     try:
         of.metadata.read(lambda tx: tx.now)
-        behind = not of.metadata.current and migrate.state(of.metadata) == "behind"
+        behind = not of.metadata.current and version.state(of.metadata) == "behind"
     except errors.PierError as trouble:
         return trouble.message
     return "the schema is not up to date: run `pier migrate`" if behind else "ok"

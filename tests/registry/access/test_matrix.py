@@ -18,7 +18,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from pier_registry.app import create_app, prepare
+from pier_registry.app import create_app
+from pier_registry.preparing import prepare
 from pier_registry.settings import Settings
 from tests.registry.access.door import basic, line
 

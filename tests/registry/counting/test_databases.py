@@ -16,7 +16,7 @@ from sqlalchemy import Connection, event, exc, update
 
 from pier_registry import errors
 from pier_registry.actions.registry import Registry
-from pier_registry.metadata import duties, leases, migrate, refcounts, schema
+from pier_registry.metadata import duties, leases, migrate, refcounts, schema, version
 from pier_registry.metadata.leases import Pusher
 from pier_registry.metadata.session import Metadata, Transaction
 from tests.parts import mariadb as mariadb_servers
@@ -54,7 +54,7 @@ def test_a_schema_newer_than_the_code_is_refused(registry: Registry) -> None:
     with registry.metadata.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     try:
-        for look in (migrate.state, migrate.upgrade):
+        for look in (version.state, migrate.upgrade):
             with pytest.raises(errors.Misconfigured, match=r"9999.*newer"):
                 look(registry.metadata)
     finally:
@@ -66,9 +66,9 @@ def test_a_migration_that_was_cut_half_way_can_be_run_again(empty: Metadata) -> 
     for statements in (1, 4, 11, 16, 18):
         with pytest.raises(Crash), _cut_after(empty, statements):
             migrate.upgrade(empty)
-        assert migrate.state(empty) == "behind"
+        assert version.state(empty) == "behind"
     assert migrate.upgrade(empty)
-    assert (migrate.state(empty), migrate.upgrade(empty)) == ("current", False)
+    assert (version.state(empty), migrate.upgrade(empty)) == ("current", False)
     with empty.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
 
@@ -115,7 +115,7 @@ def test_migrations_that_start_together_run_once(empty: Metadata) -> None:
     for door in doors:
         door.close()
     assert sorted(ran) == [False, False, False, True]
-    assert migrate.state(empty) == "current"
+    assert version.state(empty) == "current"
 
 
 @EVERYWHERE

@@ -112,7 +112,8 @@ def test_a_registry_that_is_opened_on_a_full_disk_can_delete(registry: Registry,
     registry.metadata.close()
     fill(volume)
     program = (
-        "from pathlib import Path; from pier_registry.app import open_registry, prepare;"
+        "from pathlib import Path; from pier_registry.app import open_registry;"
+        "from pier_registry.preparing import prepare;"
         "from pier_registry.settings import Settings; from tests.registry.counting.pushing import Client;"
         f"settings = Settings(data=Path({str(volume / 'data')!r})); prepare(settings);"
         "told = Client(open_registry(settings)).delete('team/app', 'latest'); print(told.freed_bytes)"

@@ -10,6 +10,7 @@ from typing import Final
 from flask import Flask
 
 from pier_registry import app as wiring
+from pier_registry.preparing import prepare
 from pier_registry.settings import Settings
 
 _VARIABLE: Final = re.compile(r"<(?:(\w+):)?\w+>")
@@ -37,7 +38,7 @@ class Route:
 def wired(data: Path) -> Flask:
     """The application as it is served, for its URL map."""
     settings = Settings(data=data)
-    wiring.prepare(settings)
+    prepare(settings)
     return wiring.create_app(settings, direct=True)
 
 

@@ -16,7 +16,8 @@ from flask import Flask
 from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from pier_registry.app import create_app, prepare
+from pier_registry.app import create_app
+from pier_registry.preparing import prepare
 from pier_registry.settings import Settings
 from tests.registry.access.door import basic, line
 
