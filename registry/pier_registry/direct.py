@@ -18,6 +18,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from pier_registry.settings import Settings
 
+_FOR_THE_FRONT_DOOR = frozenset({"x-pier-user", "x-pier-unread"})
 _USER = "pier.user"
 _RECEIVED = "pier.received"
 
@@ -89,7 +90,7 @@ def _found(path: str) -> Any:
 
 
 class Application:
-    """A WSGI application whose X-Pier-User goes to the log and not to the client, and whose body is counted."""
+    """A WSGI application whose user goes to the log and not to the client, and whose body is counted."""
 
     def __init__(self, application: Any) -> None:
         self._application = application
@@ -100,7 +101,9 @@ class Application:
 
         def start(status: str, headers: Headers, *rest: Any) -> Any:
             environ[_USER] = next((value for name, value in headers if name.lower() == "x-pier-user"), "")
-            return start_response(status, [each for each in headers if each[0].lower() != "x-pier-user"], *rest)
+            return start_response(
+                status, [each for each in headers if each[0].lower() not in _FOR_THE_FRONT_DOOR], *rest
+            )
 
         answer: Iterable[bytes] = self._application(environ, start)
         return answer

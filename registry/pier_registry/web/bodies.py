@@ -17,6 +17,7 @@ from pier_registry.storage.base import Readable
 
 SMALL: Final = 1 << 20
 _DRAINED: Final = 64 << 20
+_SHORT: Final = 64 << 10
 _PATIENCE: Final = 1.0  # seconds
 
 
@@ -62,26 +63,36 @@ def json_value() -> Any:
         raise errors.JsonInvalid("the body is not JSON", v1_text="Error Decoding JSON") from None
 
 
-def drain_after(answer: Response) -> Response:
-    """Once a refusal is sent, read what is left of the body: a client that still sends would miss the answer."""
+def drain(answer: Response) -> Response:
+    """A refusal takes its body along: a client that still sends would miss the answer.
+
+    A short one is read before. For others the front door closes the connection, so it is told, and what is left is
+    read behind the answer.
+    """
     connection = request.environ.get("gunicorn.socket")
-    if connection is not None and (request.content_length or "Transfer-Encoding" in request.headers):
-        answer.call_on_close(partial(_drain, stream(), connection))
+    announced = request.content_length
+    if connection is None or not (announced or "Transfer-Encoding" in request.headers):
+        return answer
+    if (announced or 0) <= _SHORT and _drained(stream(), connection, _SHORT):
+        return answer
+    answer.headers["X-Pier-Unread"] = "1"
+    answer.call_on_close(partial(_drained, stream(), connection, _DRAINED))
     return answer
 
 
-def _drain(body: Readable, connection: socket.socket) -> None:
-    """A slow client must not keep a thread for it: after a second only what is there already is read."""
+def _drained(body: Readable, connection: socket.socket, most: int) -> bool:
+    """Whether its end was reached. A slow client must not keep a thread: after a second only what is there is read."""
     connection.settimeout(_PATIENCE)
     impatience = threading.Timer(_PATIENCE, connection.settimeout, [0.0])
     impatience.start()
-    left = _DRAINED
+    left = most + 1  # the end shows behind the last byte
     try:
         while left > 0 and (piece := body.read(min(left, SMALL))):
             left -= len(piece)
     except errors.Invalid:
-        return
+        return False
     finally:
         impatience.cancel()
         impatience.join()
         connection.settimeout(None)
+    return left > 0

@@ -51,11 +51,11 @@ def install(app: Flask) -> None:
 
     @app.errorhandler(errors.PierError)
     def refused(error: errors.PierError) -> Response:
-        return bodies.drain_after(of_error(gate.told(error)))
+        return bodies.drain(of_error(gate.told(error)))
 
     @app.errorhandler(HTTPException)
     def by_http(error: HTTPException) -> Response:
-        return bodies.drain_after(of_error(_from_http(error)))
+        return bodies.drain(of_error(_from_http(error)))
 
     @app.errorhandler(Exception)
     def unforeseen(error: Exception) -> Response:

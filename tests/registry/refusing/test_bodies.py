@@ -127,6 +127,36 @@ def test_a_refusal_instead_of_100_continue_leaves_the_connection_in_step_or_clos
         assert wire.answer().body == b"{}"
 
 
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize("framing", ["Content-Length: 1000000", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("sent", [10, 100_000])
+def test_a_refusal_before_the_end_of_the_body_says_that_the_connection_ends(
+    door: Running, framing: str, sent: int
+) -> None:
+    """Who would send the next request on it, as a proxy with kept connections does, gets no answer."""
+    begin = f"{sent:x}\r\n".encode() if "chunked" in framing else b""
+    with Raw(door) as wire:
+        wire.say(f"PUT /v1/images/{fresh_id()}/layer HTTP/1.1\r\nHost: localhost\r\n", basic(door))
+        wire.say(f"{framing}\r\n\r\n", begin, b"x" * sent)
+        answer = wire.answer("PUT")
+        assert answer.status == 404
+        assert "x-pier-unread" not in answer.headers
+        if not door.arguments:
+            assert answer.headers["connection"] == "close"
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_after_a_refusal_with_its_whole_body_the_connection_is_kept(door: Running, method: str) -> None:
+    with Raw(door) as wire:
+        for _ in range(3):
+            answer = wire.ask(
+                f"{method} /v1/images/{fresh_id()}/layer", basic(door), "Content-Length: 60000\r\n", body=bytes(60_000)
+            )
+            assert answer.status in {404, 405}
+            assert answer.headers.get("connection", "keep-alive") == "keep-alive"
+
+
 def test_strangers_with_slow_bodies_do_not_keep_others_waiting(tmp_path: Path) -> None:
     """More of them than the registry has threads; they are told no, and let go."""
     with opened(tmp_path, "nginx", threads=4, login_failures=1000) as door, ExitStack() as stack:
