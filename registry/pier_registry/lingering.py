@@ -16,6 +16,7 @@ from typing import Any, Final
 from gunicorn.http.body import ChunkedReader  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
+from pier_registry import express
 from pier_registry.chunks import Chunks
 
 MOMENT: Final = 20  # milliseconds
@@ -57,13 +58,38 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return super().handle_request(req, conn)
 
     def _answered(self, conn: Any) -> Any:
-        kept = super().handle(conn)
+        kept = self._express(conn) or super().handle(conn)
         if isinstance(conn.sock, Connection):
             try:
                 conn.sock.flush()
             except OSError:  # whom the answer was for is gone
                 return False
         return kept
+
+    def _express(self, conn: Any) -> bool:
+        """Whether the next request of a kept connection is plain, and was answered."""
+        if not (conn.initialized and isinstance(conn.sock, Connection) and self.alive) or self._full():
+            return False
+        conn.sock.setblocking(True)
+        if conn.parser.unreader.buf.getvalue():
+            return False
+        try:
+            head = conn.sock.recv(express.MOST)
+            environ = express.environment(head)
+            if environ is None:
+                conn.parser.unreader.unread(head)
+                return False
+            express.answer(self.wsgi, environ, conn.sock.sendall)
+        except OSError:  # gunicorn finds the connection closed, and says nothing of it
+            return False
+        except Exception:
+            self.log.exception("unforeseen on the express way")
+            conn.sock.shutdown(socket.SHUT_RDWR)
+            return False
+        return True
+
+    def _full(self) -> bool:
+        return bool(len(self.keepalived_conns) >= self.max_keepalived)
 
 
 def _comes(conn: Any) -> bool:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, cast
 
 from flask import Flask, Request, Response, request
 
@@ -61,7 +62,13 @@ class Shortcut:
             environ[_REFUSAL] = refusal
         except Exception:  # nothing was written, and nothing sent
             log.exception("unforeseen on the short way")
-        return (self._way if answer is None else answer)(environ, start_response)
+        if answer is None:
+            return self._way(environ, start_response)
+        whole = answer.status_code == HTTPStatus.OK and answer.is_sequence and "Content-Length" in answer.headers
+        if whole and environ["REQUEST_METHOD"] == "GET":  # nothing is left to be worked out
+            start_response(answer.status, answer.headers.to_wsgi_list())
+            return cast(Iterable[bytes], answer.response)
+        return answer(environ, start_response)
 
     def _answer(self, request: Request) -> Response | None:
         """None for what goes Flask's way. Raises PierError for what the routes would refuse, but not the gate."""
