@@ -67,7 +67,8 @@ def _addressed(environ: WSGIEnvironment) -> WSGIEnvironment:
     host, _, port = str(environ.get("HTTP_HOST", "")).rpartition(":")
     if not port.isdigit():
         host, port = environ.get("HTTP_HOST", ""), "443" if scheme == "https" else "80"
-    return environ | {"wsgi.url_scheme": scheme, "SERVER_NAME": host, "SERVER_PORT": port}
+    environ["wsgi.url_scheme"], environ["SERVER_NAME"], environ["SERVER_PORT"] = scheme, host, port
+    return environ
 
 
 @lru_cache(maxsize=512)

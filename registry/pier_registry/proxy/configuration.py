@@ -11,12 +11,14 @@ import subprocess
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-
-import jinja2
+from typing import TYPE_CHECKING
 
 from pier_registry import engines
 from pier_registry.errors import Misconfigured
 from pier_registry.settings import Settings
+
+if TYPE_CHECKING:
+    import jinja2
 
 MAX_SOCKET_PATH = 100
 V1_VERSION = "0.9.1"  # as the registry's own answers say; old clients only ask that it is there
@@ -227,6 +229,8 @@ def _open_files() -> int:
 
 
 def _environment() -> jinja2.Environment:
+    import jinja2  # only who renders needs it in memory
+
     return jinja2.Environment(  # noqa: S701  nothing here is HTML
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )

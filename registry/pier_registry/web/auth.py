@@ -156,8 +156,13 @@ def client_address(environ: Mapping[str, Any], settings: Settings) -> str:
     peer = str(environ.get("REMOTE_ADDR") or "")
     if peer in _UNIX_SOCKET:
         peer = str(environ.get("HTTP_X_PIER_CLIENT") or "unix")
-    trusted = _parsed(settings.trusted_proxies)
-    said = str(environ.get("HTTP_X_FORWARDED_FOR") or "").split(",")
+    return _first_untrusted(peer, str(environ.get("HTTP_X_FORWARDED_FOR") or ""), settings.trusted_proxies)
+
+
+@lru_cache(maxsize=256)  # the header may be long
+def _first_untrusted(peer: str, forwarded_for: str, proxies: tuple[str, ...]) -> str:
+    trusted = _parsed(proxies)
+    said = forwarded_for.split(",")
     address = _address(peer)
     while address is not None and said and _is_in(address, trusted):
         before = _address(said.pop())

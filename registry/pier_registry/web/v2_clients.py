@@ -7,6 +7,7 @@ library do not ping and may be unable to get a token, so they read without one, 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from flask import Request
@@ -33,7 +34,7 @@ def asked(request: Request) -> bool:
 
 def stays_on_v1(request: Request) -> bool:
     """Whether it is one by an engine that has to stay on v1."""
-    return asked(request) and _OLD.search(_agent(request)) is not None
+    return asked(request) and _is_old(_agent(request))
 
 
 def must_say_something(request: Request) -> bool:
@@ -64,6 +65,11 @@ def challenge(request: Request, settings: Settings) -> str:
     names = [each for each in (request.view_args or {}).values() if isinstance(each, RepositoryName)]
     actions = "pull" if request.method in READING else "pull,push"
     return told + "".join(f',scope="repository:{name.spelt}:{actions}"' for name in names)
+
+
+@lru_cache(maxsize=256)
+def _is_old(agent: str) -> bool:
+    return _OLD.search(agent) is not None
 
 
 def _agent(request: Request) -> str:
