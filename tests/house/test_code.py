@@ -69,11 +69,12 @@ def test_a_module_is_named_for_what_it_holds(path: Path) -> None:
 
 
 def test_only_a_door_catches_everything() -> None:
-    """Flask's error handler is the door of a request; what goes round Flask, and what runs beside it, has its own."""
+    """Flask's error handler is the door of a request; what goes round it or gunicorn, and what runs beside, has its own."""
     caught = [_name(path) for path in _written() if _catches_everything(path)]
     assert caught == [
         "operator/pier_operator/work.py",
         "registry/pier_registry/actions/reclaim.py",
+        "registry/pier_registry/lingering.py",
         "registry/pier_registry/web/shortcut.py",
     ]
 
