@@ -69,7 +69,7 @@ def test_a_module_is_named_for_what_it_holds(path: Path) -> None:
 
 
 def test_only_a_door_catches_everything() -> None:
-    """Flask's error handler is the door of a request; what goes round it or gunicorn, and what runs beside, has its own."""
+    """Flask's error handler is the door of a request; what goes round it or gunicorn, or runs beside, has its own."""
     caught = [_name(path) for path in _written() if _catches_everything(path)]
     assert caught == [
         "operator/pier_operator/work.py",
