@@ -24,6 +24,8 @@ PAUSE: Final = "pier-test/pause:1"
 RUNTIME: Final = "/run/containerd/containerd.sock"
 PORT: Final = 6443
 
+_SERVING: Final = b"Start streaming server"  # containerd's last word before it answers a kubelet
+
 _CONTAINERD: Final = f"""
 version = 2
 [plugins."io.containerd.grpc.v1.cri"]
@@ -94,10 +96,12 @@ def _network() -> None:
 def _containerd(running: ControlPlane) -> None:
     settings = Path("/etc/containerd/config.toml")
     settings.write_text(_CONTAINERD)
-    with (running.home / "containerd.log").open("ab") as log:
+    told = running.home / "containerd.log"
+    with told.open("ab") as log:
+        before = log.tell()
         command = [cache.program("containerd"), "--config", str(settings), "--address", RUNTIME]
         running.processes.append(subprocess.Popen(command, stdout=log, stderr=log))
-    while not Path(RUNTIME).exists():
+    while _SERVING not in told.read_bytes()[before:]:  # its socket, which outlives it, answers sooner, with errors
         time.sleep(0.05)
 
 
