@@ -6,6 +6,7 @@ It runs in a mount namespace that ends with it, where `/etc/docker` is a folder 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -24,6 +25,7 @@ READY_WITHIN: Final = 60.0
 # Debian's client fits its engine; the first on the PATH may be newer.
 CLI: Final = "/usr/bin/docker"
 _INSIDE: Final = 'mount --bind "$1/etc" /etc/docker; mount --bind "$1/hosts" /etc/hosts; shift; exec "$@"'
+_OF_THE_HOST: Final = re.compile("WARNING: (IPv4|IPv6) forwarding is disabled")
 # The default bridge and its rules would stay behind on the host.
 ALONE: Final = ("--iptables=false", "--ip-forward=false", "--bridge=none")
 
@@ -66,8 +68,8 @@ class DockerEngine:
         return done.stdout.strip()
 
     def attempt(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        """As `run`, for a command that may fail."""
-        return subprocess.run(
+        """As `run`, for a command that may fail; what docker says of this host on standard error is left out."""
+        done = subprocess.run(
             [self.cli, *arguments],
             env=self.environment,
             input=stdin,
@@ -77,6 +79,8 @@ class DockerEngine:
             timeout=600,
             check=False,
         )
+        done.stderr = "".join(line for line in done.stderr.splitlines(keepends=True) if not _OF_THE_HOST.match(line))
+        return done
 
     def trust(self, registry: str, ca: Path) -> None:
         """Have the engine believe certificates of `registry` (`host:port`) that this CA has signed."""
