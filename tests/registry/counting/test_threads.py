@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 import pytest
 
@@ -17,12 +18,15 @@ from tests.registry.counting.planting import plant
 from tests.registry.counting.pushing import Client, held, image
 
 SECONDS = 11.0
+# Actions after which each kind has had its turn; a busy machine may come to fewer.
+_MANY: Final = 100
 
 
 def settled(registry: Registry, told: storming.Told) -> None:
     assert told.failures == []
-    for what in ("push", "retag", "delete", "delete repository"):
-        assert told.done[what] >= 1, told.done
+    assert told.done["push"] >= 1, told.done
+    if told.done.total() > _MANY:
+        assert min(told.done[what] for what in ("retag", "delete", "delete repository")) >= 1, told.done
     truth.holds(registry)
     passing.everything(registry)
     truth.is_at_rest(registry)
