@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Final
 
 import pytest
 
@@ -18,15 +17,23 @@ from tests.registry.counting.planting import plant
 from tests.registry.counting.pushing import Client, held, image
 
 SECONDS = 11.0
-# Actions after which each kind has had its turn; a busy machine may come to fewer.
-_MANY: Final = 100
+KINDS = ("push", "retag", "delete", "delete repository")
+
+
+def storm(registry: Registry, seconds: float, threads: int) -> storming.Told:
+    """Again, where the machine is too busy for each kind to have had its turn."""
+    told = storming.Told()
+    for _ in range(5):
+        told.join(storming.run(registry, seconds, threads, seed=time.time_ns() % 1000))
+        if told.failures or all(told.done[what] for what in KINDS):
+            break
+    return told
 
 
 def settled(registry: Registry, told: storming.Told) -> None:
     assert told.failures == []
-    assert told.done["push"] >= 1, told.done
-    if told.done.total() > _MANY:
-        assert min(told.done[what] for what in ("retag", "delete", "delete repository")) >= 1, told.done
+    for what in KINDS:
+        assert told.done[what] >= 1, told.done
     truth.holds(registry)
     passing.everything(registry)
     truth.is_at_rest(registry)
@@ -35,13 +42,13 @@ def settled(registry: Registry, told: storming.Told) -> None:
 @pytest.mark.alone
 @pytest.mark.parametrize("place", ["mariadb"], indirect=True)
 def test_sixteen_clients_lose_no_push_and_keep_the_counts(registry: Registry) -> None:
-    settled(registry, storming.run(registry, SECONDS, threads=16, seed=time.time_ns() % 1000))
+    settled(registry, storm(registry, SECONDS, threads=16))
 
 
 @pytest.mark.alone
 @pytest.mark.parametrize("place", ["mysql"], indirect=True)
 def test_eight_clients_on_mysql_lose_no_push_and_keep_the_counts(registry: Registry) -> None:
-    settled(registry, storming.run(registry, SECONDS / 3, threads=8, seed=time.time_ns() % 1000))
+    settled(registry, storm(registry, SECONDS / 3, threads=8))
 
 
 @pytest.mark.parametrize("place", ["sqlite", "mariadb"], indirect=True)
