@@ -5,6 +5,7 @@ A group is a module, or more where tests share what takes long to start. Without
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 # Folders whose modules share a server or a cluster.
 WHOLE: Final = ("chart", "cluster", "images", "operator", "registry/api", "registry/protocol", "registry/refusing")
+# Modules of these that another worker runs, on a cluster of its own: each has about half of the time.
+APART: Final = ("cluster/test_life", "cluster/test_operations")
 # A folder whose tests share a host, by the client on it, that is their only parameter.
 BY_PARAMETER: Final = "clients"
 # Groups, or folders of groups, by the time that they take; all others follow.
@@ -30,6 +33,8 @@ LONGEST: Final = (
     "registry/counting",
     "registry/v2",
 )
+
+_SHOWN: Final = 25
 
 
 class Groups(LoadScopeScheduling):
@@ -62,11 +67,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: _place(group_of(item.nodeid)))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Where the time went, to keep `LONGEST` true."""
+    if not terminalreporter.config.getoption("numprocesses", None):
+        return
+    spent: defaultdict[str, float] = defaultdict(float)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                spent[group_of(report.nodeid)] += report.duration
+    terminalreporter.section("longest groups")
+    for group in sorted(spent, key=spent.__getitem__, reverse=True)[:_SHOWN]:
+        terminalreporter.write_line(f"{spent[group]:8.1f} s  {group}")
+
+
 def group_of(test: str) -> str:
     """By the test's id, as `tests/folder/test_module.py::test_name[parameters]`."""
     path, _, name = test.partition("::")
     module = path.removeprefix("tests/").removesuffix(".py")
     folder = module.rpartition("/")[0]
+    if module in APART:
+        return f"{folder}/apart"
     if folder in WHOLE:
         return folder
     parameter = name.partition("[")[2]

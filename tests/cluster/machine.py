@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.house.pages import ROOT
-from tests.parts import cache
+from tests.parts import cache, claims
 
 _FIRST: Final = Path(__file__).with_name("machine.sh")
 _NETWORKS: Final = range(64, 128)  # 198.18.0.0/15 is for benchmarks: no real network has it
@@ -129,10 +129,10 @@ def balanced(address: str) -> list[str]:
 
 
 def free_number() -> int:
-    """Of a network that this host has no route to. Raises AssertionError."""
+    """Of a network that this host has no route to and no other process is about to make. Raises AssertionError."""
     routes = _ip("-4", "route")
     for number in _NETWORKS:
-        if f"198.18.{number}." not in routes:
+        if f"198.18.{number}." not in routes and claims.claim(f"pier-network-{number}"):
             return number
     raise AssertionError("all networks of machines are in use")
 

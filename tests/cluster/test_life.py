@@ -38,6 +38,8 @@ def nothing_is_lost(registry: Registry) -> Iterator[None]:
     yield
     registry.wait()
     with registry.client() as client:
+        # Traefik learns of a new Ingress some time after its registry has become ready.
+        eventually(lambda: client.get("/v2/").status_code == 200, told=registry.told)
         assert client.get(f"/v2/{_NAME}/manifests/1", headers=traffic.ACCEPT).content == traffic.manifest(_KEPT)
         assert client.get(f"/v2/{_NAME}/blobs/{traffic.digest(_KEPT)}").content == _KEPT
 

@@ -1,7 +1,7 @@
 """Ports that nobody else is given, whatever other processes start servers on this host at the same time.
 
-A process has a block of ports of its own, kept by a name that the kernel frees when the process ends. The blocks lie
-below the ports that the kernel hands to clients, so no connection takes one before its server listens.
+A process has a block of ports of its own, until it ends. The blocks lie below the ports that the kernel hands to
+clients, so no connection takes one before its server listens.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import itertools
 import socket
 from collections.abc import Iterator
 from typing import Final
+
+from tests.parts import claims
 
 _FIRST: Final = 12_000
 _SIZE: Final = 400
@@ -31,13 +33,7 @@ def _ports() -> Iterator[int]:
 def _block() -> int:
     """Its first port; it is ours until the process ends."""
     for number in range(_BLOCKS):
-        name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        try:
-            name.bind(f"\0pier-ports-{number}")
-        except OSError:
-            name.close()
-        else:
-            name.detach()  # stays open, without an object that would have to be closed
+        if claims.claim(f"pier-ports-{number}"):
             return _FIRST + number * _SIZE
     raise AssertionError(f"{_BLOCKS} processes have a block of ports: end some of them")
 
