@@ -97,5 +97,5 @@ def _install_refusals(app: Flask, settings: Settings) -> None:
 def _told_to_the_log(response: Response) -> Response:
     user = g.get("user")
     if user is not None:
-        responses.tell_the_log(response, user)
+        response.headers.update(responses.for_the_log(user))
     return response

@@ -120,10 +120,10 @@ def _started(home: Path, url: str) -> subprocess.Popen[bytes]:
 def _asked_often(url: str) -> bool:
     """Rates take two answers of each target."""
     try:
-        counts = httpx.get(f"{url}/api/v1/query", params={"query": "sum_over_time(up[1m])"}, timeout=5).json()
+        answer = httpx.get(f"{url}/api/v1/query", params={"query": "sum_over_time(up[1m])"}, timeout=5)
     except httpx.TransportError:
         return False
-    found = counts.get("data", {}).get("result", [])
+    found = answer.json().get("data", {}).get("result", []) if answer.status_code != 503 else []  # while it starts
     return len(found) == 2 and all(float(each["value"][1]) >= 4 for each in found)
 
 

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from flask import Response
-
 from pier_registry import errors
 from pier_registry.actions.pull import LayerFile
 from pier_registry.storage.base import Storage
+from pier_registry.web import answers
+from pier_registry.web.answers import Answer
 from pier_registry.web.context import Asked
 
+BYTES: Final = "application/octet-stream"
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 _PIECE: Final = 1 << 18
 # Bytes that are sent sooner than nginx has found their file.
@@ -32,20 +33,20 @@ class Span:
         return self.end - self.start + 1
 
 
-def layer(asked: Asked, file: LayerFile, headers: Mapping[str, str]) -> Response:
+def layer(asked: Asked, file: LayerFile, headers: Mapping[str, str]) -> Answer:
     """v1: one range is honoured, others are ignored, a start beyond the end is an empty 416.
 
     docker resumes with an end one past the last byte, and takes 416 with Content-Length 0 for "all there".
     """
     wanted = _wanted(asked, file)
     if wanted is not None and wanted.start >= file.size:
-        return Response(status=416, headers={"Content-Range": f"bytes */{file.size}", "Content-Length": "0"})
+        return Answer({"Content-Range": f"bytes */{file.size}", "Content-Length": "0"}, status=416)
     if wanted is not None and wanted.end < wanted.start:
         wanted = None
     return _sent(asked, file, headers, wanted, "_whole" if wanted is None else "_layers", errors.ImageUnknown())
 
 
-def blob(asked: Asked, file: LayerFile, headers: Mapping[str, str]) -> Response:
+def blob(asked: Asked, file: LayerFile, headers: Mapping[str, str]) -> Answer:
     """v2: ranges, several at once too, are nginx's to serve; without it several get the whole.
 
     Raises RangeInvalid for one that holds nothing. OCI distribution-spec 1.1, "Pulling blobs".
@@ -70,56 +71,69 @@ def _sent(
     wanted: Span | None,
     area: str,
     missing: errors.PierError,
-) -> Response:
+) -> Answer:
     storage = asked.doors.registry.storage
     small = file.size <= _SMALL and "Range" not in asked.request.headers
     by_us = asked.doors.direct or small
-    if small:
-        answer = _at_once(storage, file, missing)
-    else:
-        answer = _streamed(storage, file, wanted, missing) if by_us else _by_nginx(storage, file, area, missing)
-    answer.headers.extend(headers)
-    answer.headers["Content-Type"] = "application/octet-stream"
-    answer.headers["Content-Disposition"] = "attachment"
+    told = {**headers, "Content-Type": BYTES, "Content-Disposition": "attachment"}
     if by_us or area == "_whole" or wanted is not None:  # of several ranges, or none, nginx says so itself
-        answer.headers["Accept-Ranges"] = "bytes"
-    return answer
+        told["Accept-Ranges"] = "bytes"
+    if small:
+        return _at_once(storage, file, told, missing)
+    return _streamed(storage, file, told, wanted, missing) if by_us else _by_nginx(storage, file, told, area, missing)
 
 
-def _at_once(storage: Storage, file: LayerFile, missing: errors.PierError) -> Response:
+def _at_once(storage: Storage, file: LayerFile, headers: Mapping[str, str], missing: errors.PierError) -> Answer:
     try:
         with storage.open(file.path) as opened:
-            return Response(opened.read())
+            return answers.whole(opened.read(), headers)
     except FileNotFoundError:
         raise missing from None
 
 
-def _by_nginx(storage: Storage, file: LayerFile, area: str, missing: errors.PierError) -> Response:
+def _by_nginx(
+    storage: Storage, file: LayerFile, headers: Mapping[str, str], area: str, missing: errors.PierError
+) -> Answer:
     """nginx would follow a link that somebody put in a layer's place, so the storage looks first."""
     if storage.size(file.path) is None:
         raise missing
-    return Response(headers={"X-Accel-Redirect": f"/{area}/{file.path.removeprefix('layers/')}"})
+    return answers.whole(b"", {**headers, "X-Accel-Redirect": f"/{area}/{file.path.removeprefix('layers/')}"})
 
 
-def _streamed(storage: Storage, file: LayerFile, wanted: Span | None, missing: errors.PierError) -> Response:
+def _streamed(
+    storage: Storage, file: LayerFile, headers: Mapping[str, str], wanted: Span | None, missing: errors.PierError
+) -> Answer:
     span = wanted or Span(0, file.size - 1)
     try:
         opened = storage.open(file.path)
     except FileNotFoundError:
         raise missing from None
-    opened.seek(span.start)
-    headers = {"Content-Length": str(span.length)}
+    told = {**headers, "Content-Length": str(span.length)}
     if wanted:
-        headers["Content-Range"] = f"bytes {span.start}-{span.end}/{file.size}"
-    answer = Response(_pieces(opened, span.length), 206 if wanted else 200, headers, direct_passthrough=True)
-    answer.call_on_close(opened.close)
-    return answer
+        told["Content-Range"] = f"bytes {span.start}-{span.end}/{file.size}"
+    return Answer(told, _Pieces(opened, span), 206 if wanted else 200)
 
 
-def _pieces(opened: BinaryIO, left: int) -> Iterator[bytes]:
-    while left > 0 and (piece := opened.read(min(left, _PIECE))):
-        left -= len(piece)
-        yield piece
+class _Pieces:
+    """A span of a file, which is closed with them."""
+
+    def __init__(self, opened: BinaryIO, span: Span) -> None:
+        opened.seek(span.start)
+        self._opened = opened
+        self._left = span.length
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        piece = self._opened.read(min(self._left, _PIECE))
+        if not piece:
+            raise StopIteration
+        self._left -= len(piece)
+        return piece
+
+    def close(self) -> None:
+        self._opened.close()
 
 
 def _single_range(header: str | None, size: int) -> Span | None:

@@ -11,15 +11,15 @@ import logging
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Request, request
 from werkzeug.datastructures import EnvironHeaders
 
 from pier_registry.errors import PierError
 from pier_registry.names import Digest, RepositoryName
 from pier_registry.web import gate, responses, v2
+from pier_registry.web.answers import Answer
 from pier_registry.web.context import Asked, Doors, doors_of
 from pier_registry.web.gate import Gate
 from pier_registry.web.routing import KnownReferenceConverter
@@ -93,13 +93,9 @@ class Shortcut:
             log.exception("unforeseen on the short way")
         if answer is None:
             return self._way(environ, start_response)
-        whole = answer.status_code == HTTPStatus.OK and answer.is_sequence and "Content-Length" in answer.headers
-        if whole and environ["REQUEST_METHOD"] == "GET":  # nothing is left to be worked out
-            start_response(answer.status, answer.headers.to_wsgi_list())
-            return cast(Iterable[bytes], answer.response)
-        return answer(environ, start_response)
+        return answer.send(environ, start_response)
 
-    def _answer(self, request: Request) -> Response | None:
+    def _answer(self, request: Request) -> Answer | None:
         """None for what goes Flask's way. Raises PierError for what the routes would refuse, but not the gate."""
         path = request.environ.get("RAW_URI", "")
         plain = _PLAIN.fullmatch(path) if request.method in READING and path == request.path else None
@@ -115,6 +111,4 @@ class Shortcut:
             answer = manifests.read(asked, name, KnownReferenceConverter.parse(plain[3]))
         else:
             answer = blobs.read(asked, name, Digest.parse(plain[3]))
-        v2.name_registry(answer)
-        responses.tell_the_log(answer, user)
-        return answer
+        return answer.with_headers(v2.NAMED | responses.for_the_log(user))

@@ -55,7 +55,8 @@ def get_json(image_id: ImageId) -> Response:
 
 def get_layer(image_id: ImageId) -> Response:
     file = actions.pull.layer(registry(), caller(), image_id)
-    return sending.layer(asked(), file, {"ETag": f'"{file.digest}"', "X-Content-Type-Options": "nosniff"} | _CACHED)
+    headers = {"ETag": f'"{file.digest}"', "X-Content-Type-Options": "nosniff"} | _CACHED
+    return sending.layer(asked(), file, headers).response()
 
 
 def ancestry(image_id: ImageId) -> Response:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from flask import Blueprint, Response, request
 
 from pier_registry.web import token_endpoint, v2_clients
 from pier_registry.web.responses import as_json
 from pier_registry.web.v2 import blobs, lists, manifests, referrers, uploads
 
-VERSION = "registry/2.0"
+# By this header docker tells v2 from v1.
+NAMED: Final = {"Docker-Distribution-Api-Version": "registry/2.0"}
 
 
 def blueprint() -> Blueprint:
@@ -25,13 +28,8 @@ def base() -> Response:
     return as_json({})
 
 
-def name_registry(response: Response) -> None:
-    """The header by which docker tells v2 from v1."""
-    response.headers["Docker-Distribution-Api-Version"] = VERSION
-
-
 def _as_a_registry(response: Response) -> Response:
     """Refusals too; engines that must stay on v1 never see the header."""
     if (request.path == "/v2" or request.path.startswith("/v2/")) and not v2_clients.stays_on_v1(request):
-        name_registry(response)
+        response.headers.update(NAMED)
     return response

@@ -10,6 +10,7 @@ from pier_registry import actions
 from pier_registry.actions.pull import LayerFile
 from pier_registry.names import Digest, RepositoryName
 from pier_registry.web import sending
+from pier_registry.web.answers import Answer
 from pier_registry.web.context import Asked, asked, caller, registry
 from pier_registry.web.responses import empty
 
@@ -24,10 +25,10 @@ def register(room: Blueprint) -> None:
 
 
 def get(name: RepositoryName, digest: Digest) -> Response:
-    return read(asked(), name, digest)
+    return read(asked(), name, digest).response()
 
 
-def read(asked: Asked, name: RepositoryName, digest: Digest) -> Response:
+def read(asked: Asked, name: RepositoryName, digest: Digest) -> Answer:
     """By GET or HEAD."""
     if asked.request.method == "HEAD":
         return _head(actions.pull_manifest.ask_for_blob(asked.doors.registry, asked.caller, name, digest))
@@ -41,9 +42,9 @@ def delete(name: RepositoryName, digest: Digest) -> Response:
     return empty(202, receipt.headers())
 
 
-def _head(file: LayerFile) -> Response:
-    told = {"Content-Length": str(file.size), "Accept-Ranges": "bytes"}
-    return Response(headers=_headers(file) | told, content_type="application/octet-stream")
+def _head(file: LayerFile) -> Answer:
+    told = {"Content-Length": str(file.size), "Accept-Ranges": "bytes", "Content-Type": sending.BYTES}
+    return Answer(_headers(file) | told)
 
 
 def _headers(file: LayerFile) -> dict[str, str]:

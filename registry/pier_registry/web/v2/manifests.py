@@ -11,7 +11,8 @@ from pier_registry import actions, errors
 from pier_registry.actions.publish_manifest import Published, Pushed
 from pier_registry.metadata.pulls import Document
 from pier_registry.names import Digest, RepositoryName, TagName, parse_tag
-from pier_registry.web import bodies
+from pier_registry.web import answers, bodies
+from pier_registry.web.answers import Answer
 from pier_registry.web.context import Asked, asked, caller, registry
 from pier_registry.web.responses import empty
 
@@ -27,17 +28,17 @@ def register(room: Blueprint) -> None:
 
 
 def get(name: RepositoryName, reference: Digest | TagName) -> Response:
-    return read(asked(), name, reference)
+    return read(asked(), name, reference).response()
 
 
-def read(asked: Asked, name: RepositoryName, reference: Digest | TagName) -> Response:
+def read(asked: Asked, name: RepositoryName, reference: Digest | TagName) -> Answer:
     """By GET or HEAD."""
     request = asked.request
     ask = actions.pull_manifest.ask_for_manifest if request.method == "HEAD" else actions.pull_manifest.manifest
     found = ask(asked.doors.registry, asked.caller, name, reference, _accepted(request))
     if "If-None-Match" in request.headers and request.if_none_match.contains_weak(found.digest):
-        return empty(304, _headers(found))
-    return Response(found.body, headers=_headers(found), content_type=found.media_type)
+        return Answer(_headers(found), status=304)
+    return answers.whole(found.body, {**_headers(found), "Content-Type": found.media_type})
 
 
 def put(name: RepositoryName, reference: Digest | TagName) -> Response:
