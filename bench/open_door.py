@@ -40,7 +40,7 @@ def opened(app: Flask) -> Flask:
 def main() -> None:
     logs.to_stderr()
     settings = Settings.load()
-    serving.run(settings, lambda: opened(create_app(settings)))
+    serving.run(settings, lambda _: opened(create_app(settings)))
 
 
 if __name__ == "__main__":

@@ -102,6 +102,35 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
         Panel("Still to be unlinked", (_most("pier_pending_bytes"),), unit="bytes"),
         Panel("Files still to be unlinked", (_most("pier_pending_files"),), text="0 but for a moment after a delete."),
     ),
+    "Traffic": (
+        Panel(
+            "Answers a second",
+            ((f"sum by (namespace, service, code) (rate(pier_requests_total{_PODS}[5m]))", _SERVICE + " {{code}}"),),
+            text="By the registry; what its proxy refuses by itself is in its log alone.",
+        ),
+        Panel(
+            "Requests a second",
+            (
+                (
+                    f"sum by (namespace, service, protocol, method) (rate(pier_requests_total{_PODS}[5m]))",
+                    _SERVICE + " {{protocol}} {{method}}",
+                ),
+            ),
+        ),
+        Panel(
+            "How long a question takes",
+            tuple(
+                (
+                    f"histogram_quantile({part}, sum by (namespace, service, le) "
+                    f'(rate(pier_request_seconds_bucket{_PODS[:-1]},method=~"GET|HEAD"}}[5m])))',
+                    f"{_SERVICE} {name}",
+                )
+                for part, name in ((0.5, "half"), (0.99, "99 of 100"))
+            ),
+            unit="s",
+            text="Until its answer begins. Uploads are not among them: they take as long as their bodies.",
+        ),
+    ),
     "Content": (
         Panel("Repositories", (_most("pier_repositories"),)),
         Panel("Tags", (_most("pier_tags"),)),

@@ -20,6 +20,7 @@ from pier_registry.web.context import Doors, doors
 from pier_registry.web.mode import Mode
 from pier_registry.web.rights import Rights
 from pier_registry.web.throttle import Throttle
+from pier_registry.web.traffic import Counts, Traffic
 from pier_registry.web.users import Users
 from pier_registry.web.verdicts import Verdicts
 
@@ -35,10 +36,14 @@ def open_registry(settings: Settings) -> Registry:
     return Registry(settings, Metadata(settings.database, storage.release_ballast), storage, turns)
 
 
-def create_app(settings: Settings | None = None, *, direct: bool = False) -> Flask:
-    """The WSGI application. `direct`: without nginx in front, so it sends bodies itself and has no private routes."""
+def create_app(settings: Settings | None = None, *, direct: bool = False, counts: Counts | None = None) -> Flask:
+    """The WSGI application. `direct`: without nginx in front, so it sends bodies itself and has no private routes.
+
+    `counts` are those of all workers together.
+    """
     settings = settings or Settings.load()
-    app, registry = _wire(settings, direct)
+    counts = counts or Counts()
+    app, registry = _wire(settings, counts, direct)
     app.register_blueprint(api.blueprint())
     app.register_blueprint(v2.blueprint())
     if settings.v1 != "off":
@@ -47,26 +52,27 @@ def create_app(settings: Settings | None = None, *, direct: bool = False) -> Fla
         app.register_blueprint(health.blueprint(private_only=True))
     _install_refusals(app, settings)
     shortcut.install(app)
+    app.wsgi_app = Traffic(app.wsgi_app, counts)  # type: ignore[method-assign]
     reclaimer = Reclaimer(registry)
     reclaimer.start()
     atexit.register(reclaimer.stop)
     return app
 
 
-def create_health_app(settings: Settings) -> Flask:
+def create_health_app(settings: Settings, counts: Counts) -> Flask:
     """Only /healthz, /readyz and /metrics, for the private port of a registry without nginx."""
-    app, _ = _wire(settings, direct=True)
+    app, _ = _wire(settings, counts, direct=True)
     app.register_blueprint(health.blueprint(private_only=False))
     return app
 
 
-def _wire(settings: Settings, direct: bool) -> tuple[Flask, Registry]:
+def _wire(settings: Settings, counts: Counts, direct: bool) -> tuple[Flask, Registry]:
     app = Flask("pier", static_folder=None)
     registry = open_registry(settings)
     users = Users(settings.users_file)
     rights = Rights(settings.rights_file, settings.default_role)
     authenticator = Authenticator(users, Throttle(settings.login_failures), Verdicts(), tokens.of(settings))
-    app.extensions["pier"] = Doors(registry, rights, users, Mode(settings), direct)
+    app.extensions["pier"] = Doors(registry, rights, users, Mode(settings), counts, direct)
     routing.install(app)
     responses.install(app)
     gate.install(app, authenticator, rights, settings)

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 _PR_SET_PDEATHSIG = 1
 # For glibc; a value of the user's own goes before.
@@ -23,9 +23,15 @@ _MEMORY = {
 
 
 def start(
-    command: Sequence[str], *, stdout: int | None = None, dies_by: signal.Signals = signal.SIGTERM
+    command: Sequence[str],
+    *,
+    stdout: int | None = None,
+    files: Collection[int] = (),
+    dies_by: signal.Signals = signal.SIGTERM,
 ) -> subprocess.Popen[bytes]:
     """Run a program in a session of its own, so that a Ctrl-C in the terminal reaches only its parent.
+
+    It inherits the descriptors `files`.
 
     On Linux the kernel sends it `dies_by` when the thread that called this ends: call it from the main thread.
     """
@@ -34,6 +40,7 @@ def start(
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         start_new_session=True,
+        pass_fds=files,
         env=_MEMORY | os.environ,
         preexec_fn=_tied_to(os.getpid(), dies_by),  # noqa: PLW1509  calls nothing that takes a lock
     )

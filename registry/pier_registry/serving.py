@@ -21,7 +21,7 @@ from pier_registry.settings import GRACE, Settings
 _SILENCE = 120  # seconds without a heartbeat, which does not depend on the length of requests
 _KEEPALIVE = 90  # seconds; longer than nginx keeps an idle connection (60), so that nginx is the one to close
 
-WsgiFactory = Callable[[], Any]
+WsgiFactory = Callable[[int], Any]
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -30,6 +30,7 @@ class Server(BaseApplication):  # type: ignore[misc]
     def __init__(self, options: dict[str, Any], application: WsgiFactory) -> None:
         self._options = options
         self._application = application
+        self.number = 0  # of the worker, once this is one
         super().__init__()
 
     def load_config(self) -> None:
@@ -38,7 +39,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Any:
         """Once in each worker, after the fork: engines and locks are never shared."""
-        return self._application()
+        return self._application(self.number)
 
 
 def behind_nginx(settings: Settings) -> dict[str, Any]:
@@ -50,7 +51,6 @@ def behind_nginx(settings: Settings) -> dict[str, Any]:
     return _options(settings) | {
         "bind": [f"unix:{path.absolute()}" for path in (settings.socket, *settings.worker_sockets)],
         "umask": 0o007,
-        "pre_fork": _number,
         "limit_request_line": 0,
         "limit_request_fields": 16384,
         "limit_request_field_size": 16384,
@@ -84,6 +84,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "worker_tmp_dir": shared_memory if Path(shared_memory).is_dir() else None,
         "forwarder_headers": "",
         "control_socket_disable": True,
+        "pre_fork": _number,
         "post_fork": _inherit,
         "post_worker_init": _obey,
         "loglevel": "warning",
@@ -92,13 +93,14 @@ def _options(settings: Settings) -> dict[str, Any]:
 
 
 def _number(arbiter: Any, worker: Any) -> None:
-    """The lowest number that no living worker has: who takes the place of a dead one serves its socket."""
+    """The lowest number that no living worker has: who takes the place of a dead one has its socket and its counts."""
     taken = {known.number for known in arbiter.WORKERS.values()}
     worker.number = next(number for number in itertools.count() if number not in taken)
 
 
 def _inherit(arbiter: Any, worker: Any) -> None:
     worker.inherited_signals = arbiter.SIG_QUEUE
+    arbiter.app.number = worker.number
     shared, *own = worker.sockets
     if own:
         worker.sockets = [shared, *own[worker.number : worker.number + 1]]
@@ -112,32 +114,35 @@ def _obey(worker: Any) -> None:
 
 
 def run(settings: Settings, application: WsgiFactory, *, without_nginx: bool = False) -> None:
-    """Serve until SIGTERM; ends the process. `application` is called once in each worker."""
+    """Serve until SIGTERM; ends the process. `application` is called once in each worker, with its number."""
     settings.run.mkdir(mode=0o700, parents=True, exist_ok=True)
     if without_nginx:
-        Server(alone(settings), lambda: direct.Application(application())).run()
+        Server(alone(settings), lambda number: direct.Application(application(number))).run()
     else:
         Server(behind_nginx(settings), application).run()
 
 
-def _loaded(settings: Settings, *, without_nginx: bool) -> WsgiFactory:
+def _loaded(settings: Settings, counts_file: int | None, *, without_nginx: bool) -> WsgiFactory:
     """Its modules are imported before the fork, and never looked through for garbage: they are in memory once."""
     from pier_registry.app import create_app
+    from pier_registry.web.traffic import Counts
 
+    counts = Counts(settings.workers, counts_file)
     gc.collect()
     gc.freeze()
-    return lambda: create_app(settings, direct=without_nginx)
+    return lambda number: create_app(settings, direct=without_nginx, counts=counts.of_worker(number))
 
 
 def main() -> int:
-    """`python -m pier_registry.serving [--direct]`; a refusal is one sentence on standard error."""
+    """`python -m pier_registry.serving`; a refusal is one sentence on standard error."""
     parser = argparse.ArgumentParser(prog="python -m pier_registry.serving")
     parser.add_argument("--direct", action="store_true", help="serve https without nginx")
-    without_nginx = parser.parse_args().direct
+    parser.add_argument("--counts", type=int, metavar="FILE", help="a descriptor of memory to count requests in")
+    told = parser.parse_args()
     logs.to_stderr()
     try:
         settings = Settings.load()
-        run(settings, _loaded(settings, without_nginx=without_nginx), without_nginx=without_nginx)
+        run(settings, _loaded(settings, told.counts, without_nginx=told.direct), without_nginx=told.direct)
     except PierError as wrong:
         print(f"pier serve: {wrong.message}", file=sys.stderr)
         return 1

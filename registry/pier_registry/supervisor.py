@@ -52,8 +52,10 @@ class Part:
 class Supervisor:
     """Starts the parts of one registry on entry, watches them, and stops them in reverse order on exit."""
 
-    def __init__(self, settings: Settings, mode: Mode, signals: Signals) -> None:
+    def __init__(self, settings: Settings, mode: Mode, signals: Signals, counts: int | None = None) -> None:
+        """`counts` is a descriptor of memory in which the registry counts its requests; without one it has its own."""
         self._settings = settings
+        self._counts = [] if counts is None else [counts]
         self._mode = mode
         self._signals = signals
         self._parts: list[Part] = []
@@ -87,6 +89,8 @@ class Supervisor:
         command = [sys.executable, "-m", "pier_registry.serving"]
         if self._mode is Mode.DIRECT:
             command.append("--direct")
+        for counts in self._counts:
+            command += ["--counts", str(counts)]
         self._add("registry", command, hurry=signal.SIGQUIT, dies_by=signal.SIGQUIT)
         if self._mode is Mode.NGINX:
             # Killed, it takes nginx with it at once, and the port is free for the next start.
@@ -104,7 +108,7 @@ class Supervisor:
         return bool(fallen)
 
     def _add(self, name: str, command: list[str], *, hurry: signal.Signals, dies_by: signal.Signals) -> None:
-        self._parts.append(Part(name, child.start(command, dies_by=dies_by), hurry))
+        self._parts.append(Part(name, child.start(command, files=self._counts, dies_by=dies_by), hurry))
 
     def _renew(self) -> None:
         """A certificate that cannot be renewed now is tried again in an hour; the registry serves on."""

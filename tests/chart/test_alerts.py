@@ -30,6 +30,11 @@ def _pod(metric: str, pod: str = "a", more: str = "") -> str:
     return f'{metric}{{namespace="team",service="app-metrics",pod="{pod}"{more}}}'
 
 
+def _answers(good: str, failed: str, refused: str = "0x60") -> dict[str, str]:
+    by_code = {"200": good, "503": failed, "404": refused}
+    return {_pod("pier_requests_total", more=f',code="{code}"'): values for code, values in by_code.items()}
+
+
 def _users(first: str, second: str) -> dict[str, str]:
     """Two pods, by the users file that is in force in each."""
     made: dict[str, str] = {}
@@ -71,6 +76,11 @@ _CASES: Final[list[tuple[str, str, Mapping[str, str], int, bool]]] = [
     ("PierDatabaseDown", "away", {_pod("pier_database_up"): "0x20"}, 6, True),
     ("PierDatabaseDown", "away from one pod",
      {_pod("pier_database_up"): "1x20", _pod("pier_database_up", "b"): "0x20"}, 6, True),
+    ("PierRequestsFailing", "nobody asks", _answers("0x60", "0x60"), 60, False),
+    ("PierRequestsFailing", "some are refused", _answers("0+300x60", "0x60", "0+300x60"), 60, False),
+    ("PierRequestsFailing", "one in a hundred fails", _answers("0+990x60", "0+10x60"), 60, False),
+    ("PierRequestsFailing", "a restart", _answers("0+300x60", "0x20 0+300x5 1500x35"), 60, False),
+    ("PierRequestsFailing", "one in ten fails", _answers("0+270x60", "0+30x60"), 60, True),
     ("PierVolumeFilling", "half full", _volume(10 * _GIB, 10 * _GIB), 30, False),
     ("PierVolumeFilling", "nearly full", _volume(2 * _GIB, 18 * _GIB), 30, True),
     ("PierVolumeFilling", "nearly full for a moment", _volume(2 * _GIB, 18 * _GIB), 14, False),

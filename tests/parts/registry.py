@@ -126,6 +126,20 @@ class Running:
         finally:
             self.process = None
 
+    def workers(self) -> list[int]:
+        """Processes below `pier serve` that have a parent of their own command: gunicorn's workers."""
+        assert self.process is not None
+        known: dict[int, tuple[int, str]] = {}
+        for name in os.listdir("/proc"):
+            if name.isdigit():
+                with contextlib.suppress(OSError):
+                    known[int(name)] = _process(int(name))
+        family = {self.process.pid}
+        while more := {pid for pid, (parent, _) in known.items() if parent in family} - family:
+            family |= more
+        parents = {known[pid][0] for pid in family if pid in known}
+        return [pid for pid in family if pid not in parents and "nginx" not in known[pid][1]]
+
     def kill(self) -> None:
         """As a power cut would: the supervisor's children die with it."""
         assert self.process is not None
@@ -166,3 +180,10 @@ def registry(data: Path, *arguments: str, **settings: object) -> Iterator[Runnin
         for client in running.clients:
             client.close()
         running.stop()
+
+
+def _process(pid: int) -> tuple[int, str]:
+    """Parent and command line."""
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return int(stat.rpartition(")")[2].split()[1]), command

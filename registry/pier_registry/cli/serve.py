@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 from functools import partial
@@ -36,7 +37,8 @@ def _serve(settings: Settings, mode: Mode) -> int:
     with supervisor.alone_on(settings):
         _check(settings, mode)
         _prepare(mode, signals)
-        with Supervisor(settings, mode, signals) as parts, _private_port(settings, mode):
+        counts = os.memfd_create("pier-counts") if mode is Mode.DIRECT else None
+        with Supervisor(settings, mode, signals, counts) as parts, _private_port(settings, counts):
             return parts.watch(partial(_welcome, settings, mode))
 
 
@@ -56,18 +58,22 @@ def _prepare(mode: Mode, signals: Signals) -> None:
         if signals.wait(_TICK):
             told = True
             child.send(process, signal.SIGTERM)
+    if told:  # even before it listened for signals
+        sys.exit(max(process.returncode, 0))
     if process.returncode < 0:
         raise Misconfigured(f"the preparation was killed by signal {-process.returncode}: start pier serve again")
-    if told or process.returncode:
+    if process.returncode:
         sys.exit(process.returncode)
 
 
-def _private_port(settings: Settings, mode: Mode) -> contextlib.AbstractContextManager[None]:
-    if mode is not Mode.DIRECT:
+def _private_port(settings: Settings, counts: int | None) -> contextlib.AbstractContextManager[None]:
+    """Without nginx, this process has it, and tells what the registry counts."""
+    if counts is None:
         return contextlib.nullcontext()
     from pier_registry import app, direct
+    from pier_registry.web.traffic import Counts
 
-    return direct.private_port(settings, app.create_health_app(settings))
+    return direct.private_port(settings, app.create_health_app(settings, Counts(settings.workers, counts)))
 
 
 def _welcome(settings: Settings, mode: Mode) -> None:

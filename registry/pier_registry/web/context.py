@@ -11,6 +11,7 @@ from pier_registry.actions.registry import Caller, Registry
 from pier_registry.web import gate
 from pier_registry.web.mode import Mode
 from pier_registry.web.rights import Rights, User
+from pier_registry.web.traffic import Counts
 from pier_registry.web.users import Users
 
 
@@ -22,6 +23,7 @@ class Doors:
     rights: Rights
     users: Users
     mode: Mode
+    counts: Counts
     direct: bool
 
     def caller(self, user: User, address: str, agent: str) -> Caller:

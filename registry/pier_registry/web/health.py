@@ -17,6 +17,7 @@ from pier_registry.metadata import version
 from pier_registry.web.context import doors, registry
 from pier_registry.web.gate import open_to_all
 from pier_registry.web.responses import as_json
+from pier_registry.web.traffic import Told
 
 Family = GaugeMetricFamily | CounterMetricFamily | InfoMetricFamily
 
@@ -85,6 +86,7 @@ def _storage(of: Registry) -> str:
 def metrics() -> Response:
     collected = CollectorRegistry(auto_describe=False)
     collected.register(_Sums(registry()))
+    collected.register(Told(doors().counts))
     return Response(generate_latest(collected), content_type=CONTENT_TYPE_LATEST)
 
 

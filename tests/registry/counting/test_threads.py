@@ -20,13 +20,21 @@ SECONDS = 11.0
 KINDS = ("push", "retag", "delete", "delete repository")
 
 
-def storm(registry: Registry, seconds: float, threads: int) -> storming.Told:
-    """Again, where the machine is too busy for each kind to have had its turn."""
+def storm(once: Callable[[int], storming.Told]) -> storming.Told:
+    """Again, with another seed, where the machine is too busy for each kind to have had its turn."""
     told = storming.Told()
     for _ in range(5):
-        told.join(storming.run(registry, seconds, threads, seed=time.time_ns() % 1000))
+        told.join(once(time.time_ns() % 1000))
         if told.failures or all(told.done[what] for what in KINDS):
             break
+    return told
+
+
+def two_processes(place: Place, seconds: float, threads: int, seed: int) -> storming.Told:
+    storms = [storming.start(place.data, place.url, seconds, threads, seed + number) for number in range(2)]
+    told = storming.Told()
+    for each in storms:
+        told.join(storming.ended(each))
     return told
 
 
@@ -42,23 +50,18 @@ def settled(registry: Registry, told: storming.Told) -> None:
 @pytest.mark.alone
 @pytest.mark.parametrize("place", ["mariadb"], indirect=True)
 def test_sixteen_clients_lose_no_push_and_keep_the_counts(registry: Registry) -> None:
-    settled(registry, storm(registry, SECONDS, threads=16))
+    settled(registry, storm(lambda seed: storming.run(registry, SECONDS, 16, seed)))
 
 
 @pytest.mark.alone
 @pytest.mark.parametrize("place", ["mysql"], indirect=True)
 def test_eight_clients_on_mysql_lose_no_push_and_keep_the_counts(registry: Registry) -> None:
-    settled(registry, storm(registry, SECONDS / 3, threads=8))
+    settled(registry, storm(lambda seed: storming.run(registry, SECONDS / 3, 8, seed)))
 
 
 @pytest.mark.parametrize("place", ["sqlite", "mariadb"], indirect=True)
 def test_two_processes_of_eight_clients_lose_no_push_and_keep_the_counts(place: Place) -> None:
-    seed = time.time_ns() % 1000
-    url = place.url
-    storms = [storming.start(place.data, url, SECONDS, threads=8, seed=seed + number) for number in range(2)]
-    told = storming.Told()
-    for storm in storms:
-        told.join(storming.ended(storm))
+    told = storm(lambda seed: two_processes(place, SECONDS, 8, seed))
     settled(place.open(), told)
 
 
@@ -66,10 +69,7 @@ def test_two_processes_of_eight_clients_lose_no_push_and_keep_the_counts(place: 
 def test_twice_twenty_five_writers_are_never_told_that_the_database_is_busy(place: Place) -> None:
     registry = place.open()
     plant(registry, "team/a", {f"{number}": top for number, top in enumerate(storming.TOPS)})
-    storms = [storming.start(place.data, place.url, 6, threads=25, seed=number) for number in range(2)]
-    told = storming.Told()
-    for storm in storms:
-        told.join(storming.ended(storm))
+    told = two_processes(place, 6, 25, seed=0)
     assert told.failures == []
     assert told.done["push"] > 10
     truth.holds(registry)

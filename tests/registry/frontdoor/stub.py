@@ -103,4 +103,4 @@ def _seen(environ: dict[str, Any]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     settings = Settings.load()
-    serving.run(settings, lambda: Stub(settings.data.absolute()))
+    serving.run(settings, lambda _: Stub(settings.data.absolute()))

@@ -93,6 +93,16 @@ def test_a_signal_stops_everything_cleanly(running: Served, number: signal.Signa
     assert "Traceback" not in running.output()
 
 
+def test_a_signal_before_anything_listens_for_it_stops_it_cleanly(served: Served) -> None:
+    """Its preparation is another process, which has only just been started, and dies of it."""
+    served.begin()
+    until(lambda: part(served, "pier_registry.preparing") is not None, "it prepares", 20)
+    served.process.send_signal(signal.SIGTERM)
+    assert served.process.wait(30) == 0, served.output()
+    assert served.left_running() == []
+    assert "Traceback" not in served.output()
+
+
 def test_a_second_start_on_the_same_data_folder_is_refused(running: Served) -> None:
     other = dataclasses.replace(running.settings, port=running.settings.port + 1)
     told = subprocess.run([*PIER, "serve"], env=environment(other), capture_output=True, text=True, check=False)
@@ -115,17 +125,20 @@ def test_after_a_kill_nothing_is_left_and_a_new_start_works(running: Served) -> 
 
 @pytest.mark.parametrize("module", ["pier_registry.serving", "pier_registry.proxy"])
 def test_a_part_that_falls_takes_the_rest_along(running: Served, module: str) -> None:
-    os.kill(part(running, module), signal.SIGKILL)
+    fallen = part(running, module)
+    assert fallen
+    os.kill(fallen, signal.SIGKILL)
     assert running.process.wait(30) == 1
     assert "ended by itself" in running.output()
     assert running.left_running() == []
 
 
-def part(running: Served, module: str) -> int:
+def part(running: Served, module: str) -> int | None:
+    """The process id of this child."""
     told = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(running.process.pid)], capture_output=True, text=True, check=True
+        ["ps", "-o", "pid=,args=", "--ppid", str(running.process.pid)], capture_output=True, text=True, check=False
     ).stdout
-    return next(int(line.split()[0]) for line in told.splitlines() if module in line)
+    return next((int(line.split()[0]) for line in told.splitlines() if module in line), None)
 
 
 def taken_port(pier: Served) -> int:

@@ -151,30 +151,6 @@ def test_an_upload_that_is_given_up_while_it_streams_leaves_nothing(door: Runnin
     assert parts(door) == before
 
 
-def _process(pid: int) -> tuple[int, str]:
-    """Parent and command line."""
-    stat = Path(f"/proc/{pid}/stat").read_text()
-    command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    return int(stat.rpartition(")")[2].split()[1]), command
-
-
-def workers(running: Running) -> list[int]:
-    """Processes below `pier serve` that have a parent of their own command: gunicorn's workers."""
-    assert running.process is not None
-    known: dict[int, tuple[int, str]] = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                known[int(name)] = _process(int(name))
-            except OSError:
-                continue
-    family = {running.process.pid}
-    while more := {pid for pid, (parent, _) in known.items() if parent in family} - family:
-        family |= more
-    parents = {known[pid][0] for pid in family if pid in known}
-    return [pid for pid in family if pid not in parents and "nginx" not in known[pid][1]]
-
-
 @pytest.fixture(params=DOORS)
 def mortal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
     """A registry whose processes may be killed."""
@@ -190,7 +166,7 @@ def test_a_killed_worker_tells_no_lie_about_what_it_had(mortal: Running) -> None
         repository.append(place, data[:MIB])
         begun(wire, mortal, place, "length", 5 * MIB)(data[MIB : 3 * MIB])
         until(lambda: _arrived(mortal, place) > MIB, "the piece is on its way")
-        victims = workers(mortal)
+        victims = mortal.workers()
         assert victims
         for pid in victims:
             os.kill(pid, signal.SIGKILL)
