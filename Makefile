@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 # Tests wait for disks, timers and engines more than they compute.
-WORKERS := 3
+WORKERS := 2
 
 .PHONY: help run lint check test bench cluster-up cluster-down
 

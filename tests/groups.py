@@ -15,8 +15,6 @@ from xdist.scheduler import LoadScopeScheduling
 
 # Folders whose modules share a server or a cluster.
 WHOLE: Final = ("chart", "cluster", "images", "operator", "registry/api", "registry/protocol", "registry/refusing")
-# Modules of these that another worker runs, on a cluster of its own: each has about half of the time.
-APART: Final = ("cluster/test_life", "cluster/test_operations")
 # A folder whose tests share a host, by the client on it, that is their only parameter.
 BY_PARAMETER: Final = "clients"
 # Groups, or folders of groups, by the time that they take; all others follow.
@@ -86,8 +84,6 @@ def group_of(test: str) -> str:
     path, _, name = test.partition("::")
     module = path.removeprefix("tests/").removesuffix(".py")
     folder = module.rpartition("/")[0]
-    if module in APART:
-        return f"{folder}/apart"
     if folder in WHOLE:
         return folder
     parameter = name.partition("[")[2]

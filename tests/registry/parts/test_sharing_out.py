@@ -42,7 +42,7 @@ def test_other(engine):
 '''
 
 
-@pytest.mark.parametrize("name", [*groups.WHOLE, *groups.APART, groups.BY_PARAMETER, *groups.LONGEST])
+@pytest.mark.parametrize("name", [*groups.WHOLE, groups.BY_PARAMETER, *groups.LONGEST])
 def test_what_is_named_exists(name: str) -> None:
     assert (ROOT / "tests" / name).is_dir() or (ROOT / "tests" / f"{name}.py").is_file()
 
