@@ -122,7 +122,7 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             tuple(
                 (
                     f"histogram_quantile({part}, sum by (namespace, service, le) "
-                    f'(rate(pier_request_seconds_bucket{_PODS[:-1]},method=~"GET|HEAD"}}[5m])))',
+                    f'(rate(pier_request_seconds_bucket{_PODS[:-1]},method="GET"}}[5m])))',
                     f"{_SERVICE} {name}",
                 )
                 for part, name in ((0.5, "half"), (0.99, "99 of 100"))

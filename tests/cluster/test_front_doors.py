@@ -46,7 +46,7 @@ def test_its_resource_tells_that_it_is_ready(registry: Registry) -> None:
     columns = registry.cluster.kubectl("get", "pierregistries", "-n", registry.namespace).splitlines()
     assert columns[0].split() == ["NAME", "READY", "STATUS", "ENDPOINT", "VERSION", "REPLICAS", "AGE"]
     assert columns[1].split()[:6] == ["pier", "True", "Ready", cluster.HOSTS[0], "0.1.0", "1"]
-    assert registry.condition("HostReachable")["status"] == "True"
+    registry.wait("HostReachable")
 
 
 def test_docker_pushes_three_hundred_megabytes_through_the_ingress_and_gets_them_back(
