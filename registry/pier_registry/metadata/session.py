@@ -28,7 +28,7 @@ from pier_registry.metadata.glances import Glances
 
 Result = TypeVar("Result")
 
-RETRY_FOR: Final = 10.0
+RETRY_FOR: Final = 20.0  # seconds; 10 were too few for two of 50 pushers that shared two slow cores with MariaDB
 # Deadlock, lock time-out, stale snapshot, duplicate key: a lost race, all undone, so the whole is run again.
 _TRY_AGAIN: Final = frozenset({1213, 1205, 1020, 1062})
 _FULL: Final = frozenset({1021, 1114, 3675})
@@ -107,7 +107,7 @@ class Metadata:
     def write(self, work: Callable[[Transaction], Result], *, preview: bool = False) -> Result:
         """Run `work` and commit; a preview is rolled back instead, and so cannot disagree with the act.
 
-        `work` runs again, whole, on deadlock, lock time-out or a stale snapshot until 10 s have passed: it must do
+        `work` runs again, whole, on deadlock, lock time-out or a stale snapshot until 20 s have passed: it must do
         nothing but database work. Raises Busy, DiskFull, Unavailable; nothing is changed then.
         """
         return self._settled(lambda: self._once(work, preview))
