@@ -12,6 +12,7 @@ import threading
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
 from itertools import accumulate, product
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,10 +24,7 @@ if TYPE_CHECKING:
 
 _PROTOCOLS: Final = ("v1", "v2", "api", "other")
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "other")
-_CODES: Final = tuple(
-    str(code)
-    for code in (200, 201, 202, 204, 206, 304, 400, 401, 403, 404, 405, 409, 413, 414, 416, 429, 500, 503, "other")
-)
+_CODES: Final = (*(str(status.value) for status in HTTPStatus), "other")
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 _ROOMS: Final = {"v1": "v1", "_ping": "v1", "v2": "v2", "api": "api"}
 # Asked by machines all day long, and nobody's traffic.
