@@ -9,6 +9,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Sequence
+from typing import Final
+
+REFUSED: Final = os.EX_CONFIG  # how a child ends that does not start, and has said why
 
 _PR_SET_PDEATHSIG = 1
 # For glibc; a value of the user's own goes before.
@@ -42,7 +45,7 @@ def start(
         start_new_session=True,
         pass_fds=files,
         env=_MEMORY | os.environ,
-        preexec_fn=_tied_to(os.getpid(), dies_by),  # noqa: PLW1509  calls nothing that takes a lock
+        preexec_fn=tied_to(os.getpid(), dies_by),  # noqa: PLW1509  calls nothing that takes a lock
     )
 
 
@@ -58,9 +61,10 @@ def kill(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _tied_to(parent: int, number: signal.Signals) -> Callable[[], None] | None:
+def tied_to(parent: int, number: signal.Signals) -> Callable[[], None]:
+    """For a new process to call: on Linux the kernel sends it `number` when `parent` ends. Takes no lock."""
     if sys.platform != "linux":
-        return None
+        return lambda: None
     prctl = ctypes.CDLL(None, use_errno=True).prctl
 
     def tie() -> None:

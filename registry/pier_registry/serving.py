@@ -13,10 +13,12 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
-from pier_registry import direct, logs
+from pier_registry import child, direct, logs, preparing
+from pier_registry.app import create_app
 from pier_registry.errors import PierError
 from pier_registry.proxy import configuration
 from pier_registry.settings import GRACE, Settings
+from pier_registry.web.traffic import Counts
 
 _SILENCE = 120  # seconds without a heartbeat, which does not depend on the length of requests
 _KEEPALIVE = 90  # seconds; longer than nginx keeps an idle connection (60), so that nginx is the one to close
@@ -124,9 +126,6 @@ def run(settings: Settings, application: WsgiFactory, *, without_nginx: bool = F
 
 def _loaded(settings: Settings, counts_file: int | None, *, without_nginx: bool) -> WsgiFactory:
     """Its modules are imported before the fork, and never looked through for garbage: they are in memory once."""
-    from pier_registry.app import create_app
-    from pier_registry.web.traffic import Counts
-
     counts = Counts(settings.workers, counts_file)
     gc.collect()
     gc.freeze()
@@ -134,18 +133,22 @@ def _loaded(settings: Settings, counts_file: int | None, *, without_nginx: bool)
 
 
 def main() -> int:
-    """`python -m pier_registry.serving`; a refusal is one sentence on standard error."""
+    """`python -m pier_registry.serving`: prepare, and serve. A refusal is one sentence on standard error."""
     parser = argparse.ArgumentParser(prog="python -m pier_registry.serving")
     parser.add_argument("--direct", action="store_true", help="serve https without nginx")
     parser.add_argument("--counts", type=int, metavar="FILE", help="a descriptor of memory to count requests in")
+    parser.add_argument("--certificate", action="store_true", help="see to the certificate, too")
     told = parser.parse_args()
     logs.to_stderr()
     try:
         settings = Settings.load()
-        run(settings, _loaded(settings, told.counts, without_nginx=told.direct), without_nginx=told.direct)
+        application = _loaded(settings, told.counts, without_nginx=told.direct)
+        if not preparing.in_a_fork(settings, certificate=told.certificate):
+            return child.REFUSED
+        run(settings, application, without_nginx=told.direct)
     except PierError as wrong:
         print(f"pier serve: {wrong.message}", file=sys.stderr)
-        return 1
+        return child.REFUSED
     return 0
 
 

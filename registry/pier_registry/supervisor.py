@@ -1,4 +1,4 @@
-"""`pier serve` as a story: prepare the data folder, start registry, then front door, and stop them in reverse."""
+"""`pier serve` as a story: start the registry, which prepares its data first, then the front door; stop in reverse."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from typing import Self
 from pier_registry import child
 from pier_registry.errors import Misconfigured
 from pier_registry.proxy import configuration, runner
-from pier_registry.proxy.runner import Signals
 from pier_registry.settings import GRACE, Settings
+from pier_registry.signals import Signals
 
 RENEWAL = 3600.0  # seconds between two looks at the age of the certificate
 _TICK = 0.2
+_TICK_OF_A_START = 0.05
 _PATIENCE = 30.0  # seconds until a start that does not come forward is spoken of
 _SPEAK_AFTER = 2.0  # seconds until a stop that waits is explained
 _HURRIED = 10.0  # seconds that a child has after the second signal, before it is killed
@@ -75,9 +76,10 @@ class Supervisor:
         """Until a signal (0) or until a part ends by itself (1)."""
         waiting = Waiting(self._settings, self._mode, when_ready)
         renewal = time.monotonic() + RENEWAL
-        while not self._signals.wait(_TICK):
+        while not self._signals.wait(_TICK if waiting.over else _TICK_OF_A_START):
             if self._fallen():
                 return 1
+            self._open_front_door()
             waiting.look()
             if time.monotonic() >= renewal:
                 renewal = time.monotonic() + RENEWAL
@@ -89,10 +91,15 @@ class Supervisor:
         command = [sys.executable, "-m", "pier_registry.serving"]
         if self._mode is Mode.DIRECT:
             command.append("--direct")
+        if self._mode is not Mode.SOCKET:
+            command.append("--certificate")
         for counts in self._counts:
             command += ["--counts", str(counts)]
         self._add("registry", command, hurry=signal.SIGQUIT, dies_by=signal.SIGQUIT)
-        if self._mode is Mode.NGINX:
+
+    def _open_front_door(self) -> None:
+        """Once there is a registry behind it, and a certificate."""
+        if self._mode is Mode.NGINX and len(self._parts) == 1 and self._settings.socket.exists():
             # Killed, it takes nginx with it at once, and the port is free for the next start.
             command = [sys.executable, "-m", "pier_registry.proxy"]
             self._add("front door", command, hurry=signal.SIGTERM, dies_by=signal.SIGKILL)
@@ -101,9 +108,10 @@ class Supervisor:
         fallen = [part for part in self._parts if part.process.poll() is not None]
         for part in fallen:
             code = part.process.returncode
-            _log.error(
-                "the %s ended by itself (exit code %s), so pier stops: the lines above tell why", part.name, code
-            )
+            if code != child.REFUSED:
+                _log.error(
+                    "the %s ended by itself (exit code %s), so pier stops: the lines above tell why", part.name, code
+                )
             child.kill(part.process)  # a master that was killed leaves workers behind
         return bool(fallen)
 
@@ -150,6 +158,10 @@ class Waiting:
         self._listens = _port_listens(settings) if mode is Mode.DIRECT else settings.socket.exists
         self._when_ready: Callable[[], None] | None = when_ready
         self._complain = time.monotonic() + _PATIENCE
+
+    @property
+    def over(self) -> bool:
+        return self._when_ready is None
 
     def look(self) -> None:
         if self._when_ready is None:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 from functools import partial
 
 import click
 
-from pier_registry import child, logs, supervisor
-from pier_registry.errors import Misconfigured
+from pier_registry import logs, supervisor
 from pier_registry.proxy.configuration import Nginx
-from pier_registry.proxy.runner import Signals
 from pier_registry.settings import Settings
+from pier_registry.signals import Signals
 from pier_registry.supervisor import Mode, Supervisor
-
-_TICK = 0.05  # seconds
 
 
 @click.command()
@@ -36,7 +32,6 @@ def _serve(settings: Settings, mode: Mode) -> int:
     signals = Signals.caught()
     with supervisor.alone_on(settings):
         _check(settings, mode)
-        _prepare(mode, signals)
         counts = os.memfd_create("pier-counts") if mode is Mode.DIRECT else None
         with Supervisor(settings, mode, signals, counts) as parts, _private_port(settings, counts):
             return parts.watch(partial(_welcome, settings, mode))
@@ -47,23 +42,6 @@ def _check(settings: Settings, mode: Mode) -> None:
     supervisor.check_address(settings, mode)
     if mode is Mode.NGINX:
         Nginx.find()
-
-
-def _prepare(mode: Mode, signals: Signals) -> None:
-    """In a process of its own, which says what is wrong: this one lives for months, and stays small. May exit."""
-    command = [sys.executable, "-m", "pier_registry.preparing"]
-    process = child.start(command if mode is Mode.SOCKET else [*command, "--certificate"])
-    told = False
-    while process.poll() is None:
-        if signals.wait(_TICK):
-            told = True
-            child.send(process, signal.SIGTERM)
-    if told:  # even before it listened for signals
-        sys.exit(max(process.returncode, 0))
-    if process.returncode < 0:
-        raise Misconfigured(f"the preparation was killed by signal {-process.returncode}: start pier serve again")
-    if process.returncode:
-        sys.exit(process.returncode)
 
 
 def _private_port(settings: Settings, counts: int | None) -> contextlib.AbstractContextManager[None]:

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import logging
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -22,6 +21,7 @@ from pier_registry.errors import Misconfigured
 from pier_registry.proxy import configuration
 from pier_registry.proxy.configuration import Nginx
 from pier_registry.settings import Settings
+from pier_registry.signals import Signals
 
 TICK = 0.4
 _PAUSE = 0.02  # seconds between two looks for lines: one wake for each would cost as much as a small answer
@@ -72,32 +72,6 @@ def _ended(code: int, stopped: bool) -> int:
         return 0
     _log.error("nginx ended by itself with code %s: its lines above tell why", code)
     return 1
-
-
-class Signals:
-    """SIGTERM and SIGINT as something to wait for, through a pipe: a handler may take no lock."""
-
-    def __init__(self) -> None:
-        self._read, self._write = os.pipe()
-        os.set_blocking(self._write, False)
-
-    @classmethod
-    def caught(cls) -> Signals:
-        signals = cls()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signals._note)
-        return signals
-
-    def wait(self, timeout: float) -> bool:
-        """Whether one came; several at once are one."""
-        ready, _, _ = select.select([self._read], [], [], timeout)
-        if ready:
-            os.read(self._read, 4096)
-        return bool(ready)
-
-    def _note(self, *_: object) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._write, b"!")
 
 
 @dataclass(frozen=True, slots=True)

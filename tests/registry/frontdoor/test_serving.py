@@ -94,9 +94,9 @@ def test_a_signal_stops_everything_cleanly(running: Served, number: signal.Signa
 
 
 def test_a_signal_before_anything_listens_for_it_stops_it_cleanly(served: Served) -> None:
-    """Its preparation is another process, which has only just been started, and dies of it."""
+    """The registry is a process that has only just been started, and dies of it."""
     served.begin()
-    until(lambda: part(served, "pier_registry.preparing") is not None, "it prepares", 20)
+    until(lambda: part(served, "pier_registry.serving") is not None, "it starts", 20)
     served.process.send_signal(signal.SIGTERM)
     assert served.process.wait(30) == 0, served.output()
     assert served.left_running() == []
