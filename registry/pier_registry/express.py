@@ -89,14 +89,14 @@ def answer(application: WSGIApplication, environ: WSGIEnvironment, send: Callabl
     body: Iterable[bytes] = application(environ, start)
     try:
         status, headers = told[-1]
-        head = [f"HTTP/1.1 {status}\r\n", *(f"{name}: {value}\r\n" for name, value in headers)]
+        head = "\r\n".join([f"HTTP/1.1 {status}", *map(": ".join, headers)])
         if environ["REQUEST_METHOD"] == "HEAD" or status[:3] in _BARE:
             body_bytes = b""
         else:
             body_bytes = b"".join(body)
-            if not any(name.lower() == "content-length" for name, _ in headers):
-                head.append(f"Content-Length: {len(body_bytes)}\r\n")
-        send("".join(head).encode("latin-1") + b"\r\n" + body_bytes)
+            if "\r\ncontent-length: " not in head.lower():
+                head = f"{head}\r\nContent-Length: {len(body_bytes)}"
+        send(head.encode("latin-1") + _END + body_bytes)
     finally:
         if close := getattr(body, "close", None):
             close()

@@ -117,9 +117,11 @@ class Metadata:
         pause = 0.01
         while True:
             try:
-                with _translated():
-                    return attempt()
-            except _Again:
+                return attempt()
+            except (DBAPIError, sqlite3.Error) as error:
+                meaning = _meaning(error)
+                if not isinstance(meaning, _Again):
+                    raise meaning from error
                 if time.monotonic() > deadline:
                     raise errors.Busy("the database is busy: try again") from None
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  jitter
@@ -189,14 +191,6 @@ class _Turn:
                 yield
         finally:
             self._mutex.release()
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (DBAPIError, sqlite3.Error) as error:
-        raise _meaning(error) from error
 
 
 def _meaning(error: DBAPIError | sqlite3.Error) -> Exception:

@@ -46,6 +46,7 @@ class LiveFile(Generic[Content]):
     ) -> None:
         self.path = path
         self.trouble = ""
+        self._name = os.fspath(path)
         self._optional = optional
         self._parse = parse
         self._content = content
@@ -56,11 +57,11 @@ class LiveFile(Generic[Content]):
 
     def current(self) -> Content:
         """The content in force; a change made before this call is seen by it."""
+        if not self.trouble and self._never_was():
+            return self._content
         try:
-            stamp: Stamp | None = _stamp(os.stat(self.path))
+            stamp: Stamp | None = _stamp(os.stat(self._name))
         except OSError:
-            if not self.trouble and self._never_was():
-                return self._content
             stamp = None
         if stamp is None or stamp != self._seen:
             with self._lock:
@@ -81,7 +82,8 @@ class LiveFile(Generic[Content]):
         self._seen = seen  # last: who finds it unchanged must find the content, too
 
     def _never_was(self) -> bool:
-        return self._optional and self._raw is None and not os.path.lexists(self.path)
+        """A link to nothing was meant to be something."""
+        return self._optional and self._raw is None and not os.access(self._name, os.F_OK, follow_symlinks=False)
 
     def _take(self, raw: bytes) -> str:
         try:

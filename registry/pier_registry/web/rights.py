@@ -84,10 +84,11 @@ class Rights:
         """
         if repository is None or verb == "admin":
             return self.everywhere(user, verb)
-        return any(
-            rule.role >= _NEEDED[verb] and (rule.everything or rule.pattern.fullmatch(repository))
-            for rule in self._rules_of(user, verb)
-        )
+        needed = _NEEDED[verb]
+        for rule in self._rules_of(user, verb):
+            if rule.role >= needed and (rule.everything or rule.pattern.fullmatch(repository)):
+                return True
+        return False
 
     def everywhere(self, user: User, verb: Verb) -> bool:
         """Whether the user may do this to every repository there is or will be."""
