@@ -13,10 +13,11 @@ from typing import Final
 from pier_operator import metrics
 from pier_operator.cache import Key, Mark
 
-# A burst of edits is one piece of work: the first at once, the others together.
+# A burst of edits is one piece of work: the first at once, the others together, and a long burst twice as slowly.
 PAUSE: Final = 0.7
 # What a child becomes may open a gate, so it waits only for what comes together.
 SOON: Final = 0.2
+_NO_BURST: Final = (-inf, PAUSE)
 _FIRST_FAULT: Final = 0.2
 _LONGEST: Final = 60.0
 _TIME: Final[Mark] = ("", "")
@@ -44,6 +45,7 @@ class Queue:
         self._waits: dict[Key, _Wait] = {}
         self._busy: dict[Key, float] = {}
         self._began: dict[Key, float] = {}
+        self._bursts: dict[Key, tuple[float, float]] = {}  # the last look at edits, and the pause after it
         self._faults: dict[Key, int] = {}
         self._closed = False
 
@@ -59,7 +61,8 @@ class Queue:
         with self._ready:
             wait = self._waits.setdefault(key, _Wait())
             marks = wait.edits if edited else wait.others
-            _hasten(marks, mark if len(marks) < _MANY else _TIME, self._rested(key, PAUSE if edited else SOON))
+            pause = self._bursts.get(key, _NO_BURST)[1] if edited else SOON
+            _hasten(marks, mark if len(marks) < _MANY else _TIME, self._rested(key, pause))
             self._notify()
 
     def withdraw(self, key: Key, mark: Mark) -> None:
@@ -81,7 +84,9 @@ class Queue:
                 now = self._clock()
                 key, due = self._next()
                 if key is not None and due <= now:
-                    del self._waits[key]
+                    if self._waits.pop(key).edits:
+                        goes_on = now < self._bursts.get(key, _NO_BURST)[0] + 3 * PAUSE
+                        self._bursts[key] = now, 2 * PAUSE if goes_on else PAUSE
                     self._busy[key] = self._began[key] = now
                     return key
                 if now >= deadline:
@@ -109,6 +114,7 @@ class Queue:
         """A registry that is gone; what has been told since is looked at: it may be there anew."""
         with self._ready:
             self._began.pop(key, None)
+            self._bursts.pop(key, None)
             self._faults.pop(key, None)
 
     def oldest(self) -> float:

@@ -62,18 +62,34 @@ def _worked_on(queue: Queue) -> bool:
     return bool(taken)
 
 
-def test_a_burst_of_edits_is_few_looks_though_each_look_changes_a_child(queue: Queue, clock: Clock) -> None:
+@pytest.mark.parametrize(("seconds", "most"), [(1.0, 3), (2.0, 3), (20.0, 16)])
+def test_a_burst_of_edits_is_few_looks_though_each_look_changes_a_child(
+    queue: Queue, clock: Clock, seconds: float, most: int
+) -> None:
     looks = 0
     for version in range(100):
         queue.changed(KEY, ("resource", str(version)), edited=True)
         if _worked_on(queue):
             looks += 1
             queue.changed(KEY, ("deployment", str(version)), edited=False)
-        clock.now += 0.01
-    clock.now += PAUSE
+        clock.now += seconds / 100
+    clock.now += 2 * PAUSE
     looks += _worked_on(queue)
-    assert looks == 3
+    assert looks == most
     assert not _worked_on(queue)
+
+
+def test_an_edit_after_a_burst_waits_no_longer_than_any_other(queue: Queue, clock: Clock) -> None:
+    for version in range(3):
+        queue.changed(KEY, ("resource", str(version)), edited=True)
+        clock.now += 2 * PAUSE
+        assert _worked_on(queue)
+    clock.now += 3 * PAUSE
+    for version in (3, 4):
+        queue.changed(KEY, ("resource", str(version)), edited=True)
+        assert _worked_on(queue) is (version == 3)
+    clock.now += PAUSE
+    assert _worked_on(queue)
 
 
 def test_a_gate_that_opens_waits_less_than_an_edit(queue: Queue, clock: Clock) -> None:
