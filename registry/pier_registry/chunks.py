@@ -11,6 +11,7 @@ from gunicorn.http.errors import ChunkMissingTerminator, NoMoreData  # type: ign
 
 _BITE: Final = 256 << 10
 _SIZE: Final = re.compile(rb"([1-9a-fA-F][0-9a-fA-F]{0,14})\r\n")
+_NEXT_SIZE: Final = re.compile(rb"\r\n" + _SIZE.pattern)
 
 
 class Chunks:
@@ -54,6 +55,10 @@ class Chunks:
         return piece
 
     def _next_chunk(self) -> None:
+        plain = _NEXT_SIZE.match(self._bite, self._start, self._end) if self._begun else None
+        if plain is not None:
+            self._start, self._left = plain.end(), int(plain[1], 16)
+            return
         if self._begun:
             self._end_line()
         self._left = self._size()

@@ -26,19 +26,42 @@ def copy(
     `limit` is the largest layer, for the message. Raises SizeInvalid, TooLarge.
     """
     left = wanted = most + 1 if announced is None else min(announced, most + 1)  # a socket would wait for more for ever
-    with ThreadPoolExecutor(1, "flush") as pool:
-        flusher = _Flusher(file, pool)
+    with ThreadPoolExecutor(1, "flush") as flushing, ThreadPoolExecutor(1, "hash") as hashing:
+        flusher, hasher = _Flusher(file, flushing), _Hasher(update, hashing)
         while left and (piece := source.read(min(PIECE, left))):
             left -= len(piece)
-            update(piece)
+            hasher.take(piece)
             write_all(file, piece)
             flusher.wrote(len(piece))
+        hasher.end()
         flusher.end()
     received = wanted - left
     if received > most:
         raise too_large(limit)
     if announced is not None and received < announced:
         raise SizeInvalid(received, announced)
+
+
+class _Hasher:
+    """Hashes a piece while it is written and the next one comes. A small body is hashed at once, without a thread."""
+
+    def __init__(self, update: Callable[[bytes], object], pool: ThreadPoolExecutor) -> None:
+        self._update = update
+        self._pool = pool
+        self._running: Future[object] | None = None
+
+    def take(self, piece: bytes) -> None:
+        self.end()
+        if len(piece) < PIECE:
+            self._update(piece)
+        else:
+            self._running = self._pool.submit(self._update, piece)
+
+    def end(self) -> None:
+        """Raises what `update` did."""
+        if self._running is not None:
+            running, self._running = self._running, None
+            running.result()
 
 
 class _Flusher:
