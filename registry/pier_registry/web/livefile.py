@@ -26,6 +26,8 @@ Stamp = tuple[int, int, int, int, int]
 
 # Two writes within one tick of the file system's clock look alike, so a file this young (ns) is read again.
 _YOUNG: Final = 2_000_000_000
+# Old sandboxes refuse this system call, which must not look like an absent file.
+_SEES_LINKS: Final = os.access(os.sep, os.F_OK, follow_symlinks=False)
 
 log = logging.getLogger("pier.access")
 
@@ -83,7 +85,7 @@ class LiveFile(Generic[Content]):
 
     def _never_was(self) -> bool:
         """A link to nothing was meant to be something."""
-        return self._optional and self._raw is None and not os.access(self._name, os.F_OK, follow_symlinks=False)
+        return self._optional and self._raw is None and not _is_there(self._name)
 
     def _take(self, raw: bytes) -> str:
         try:
@@ -98,6 +100,11 @@ class LiveFile(Generic[Content]):
         elif self.trouble and not trouble:
             log.info("file in force again", extra={"path": str(self.path)})
         self.trouble = trouble
+
+
+def _is_there(name: str) -> bool:
+    """Without an exception where it is not, which takes as long as all else of a look."""
+    return os.access(name, os.F_OK, follow_symlinks=False) if _SEES_LINKS else os.path.lexists(name)
 
 
 def _read(path: Path) -> tuple[bytes, Stamp | None]:
