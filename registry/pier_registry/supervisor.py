@@ -26,6 +26,7 @@ from pier_registry.signals import Signals
 RENEWAL = 3600.0  # seconds between two looks at the age of the certificate
 _TICK = 0.2
 _TICK_OF_A_START = 0.05
+_START = 10.0  # seconds that are looked at so closely
 _PATIENCE = 30.0  # seconds until a start that does not come forward is spoken of
 _SPEAK_AFTER = 2.0  # seconds until a stop that waits is explained
 _HURRIED = 10.0  # seconds that a child has after the second signal, before it is killed
@@ -72,14 +73,18 @@ class Supervisor:
     def __exit__(self, *_: object) -> None:
         self._stop()
 
-    def watch(self, when_ready: Callable[[], None]) -> int:
-        """Until a signal (0) or until a part ends by itself (1)."""
-        waiting = Waiting(self._settings, self._mode, when_ready)
+    def watch(self, when_listening: Callable[[], object], when_ready: Callable[[], object]) -> int:
+        """Until a signal (0) or until a part ends by itself (1). Each is called once, when the registry is so far."""
+
+        def listening() -> None:
+            when_listening()
+            self._open_front_door()
+
+        waiting = Waiting(self._settings, self._mode, listening, when_ready)
         renewal = time.monotonic() + RENEWAL
-        while not self._signals.wait(_TICK if waiting.over else _TICK_OF_A_START):
+        while not self._signals.wait(waiting.pause):
             if self._fallen():
                 return 1
-            self._open_front_door()
             waiting.look()
             if time.monotonic() >= renewal:
                 renewal = time.monotonic() + RENEWAL
@@ -98,8 +103,7 @@ class Supervisor:
         self._add("registry", command, hurry=signal.SIGQUIT, dies_by=signal.SIGQUIT)
 
     def _open_front_door(self) -> None:
-        """Once there is a registry behind it, and a certificate."""
-        if self._mode is Mode.NGINX and len(self._parts) == 1 and self._settings.socket.exists():
+        if self._mode is Mode.NGINX:
             # Killed, it takes nginx with it at once, and the port is free for the next start.
             command = [sys.executable, "-m", "pier_registry.proxy"]
             self._add("front door", command, hurry=signal.SIGTERM, dies_by=signal.SIGKILL)
@@ -151,17 +155,23 @@ class Supervisor:
 
 
 class Waiting:
-    """Asks /readyz until it answers 200, and then calls `when_ready` once."""
+    """Asks /readyz, once the registry listens, until it answers 200."""
 
-    def __init__(self, settings: Settings, mode: Mode, when_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: Settings, mode: Mode, when_listening: Callable[[], object], when_ready: Callable[[], object]
+    ) -> None:
         self._connect = _socket_connection(settings) if mode is Mode.SOCKET else _private_connection(settings)
         self._listens = _port_listens(settings) if mode is Mode.DIRECT else settings.socket.exists
-        self._when_ready: Callable[[], None] | None = when_ready
-        self._complain = time.monotonic() + _PATIENCE
+        self._when_listening: Callable[[], object] | None = when_listening
+        self._when_ready: Callable[[], object] | None = when_ready
+        self._began = time.monotonic()
+        self._complain = self._began + _PATIENCE
 
     @property
-    def over(self) -> bool:
-        return self._when_ready is None
+    def pause(self) -> float:
+        """Seconds until the next look."""
+        starting = self._when_ready is not None and time.monotonic() < self._began + _START
+        return _TICK_OF_A_START if starting else _TICK
 
     def look(self) -> None:
         if self._when_ready is None:
@@ -178,6 +188,9 @@ class Waiting:
         """What is amiss; empty when the registry is ready."""
         if not self._listens():
             return "the registry does not listen yet"
+        if self._when_listening is not None:
+            self._when_listening()
+            self._when_listening = None
         connection = self._connect()
         try:
             connection.request("GET", "/readyz", headers={"Host": "localhost", "X-Pier-Private": "1"})

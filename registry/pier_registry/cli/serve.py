@@ -33,8 +33,10 @@ def _serve(settings: Settings, mode: Mode) -> int:
     with supervisor.alone_on(settings):
         _check(settings, mode)
         counts = os.memfd_create("pier-counts") if mode is Mode.DIRECT else None
-        with Supervisor(settings, mode, signals, counts) as parts, _private_port(settings, counts):
-            return parts.watch(partial(_welcome, settings, mode))
+        with contextlib.ExitStack() as opened, Supervisor(settings, mode, signals, counts) as parts:
+            return parts.watch(
+                lambda: opened.enter_context(_private_port(settings, counts)), partial(_welcome, settings, mode)
+            )
 
 
 def _check(settings: Settings, mode: Mode) -> None:

@@ -85,6 +85,13 @@ def test_a_new_registry_tells_how_to_reach_it_and_is_ready(running: Served) -> N
     assert running.ask("/v1/users/", {"Authorization": "Basic YTpi"}).status == 401
 
 
+@pytest.mark.parametrize("options", [(), ("--direct",), ("--no-proxy",)])
+def test_a_first_start_warns_of_nothing(served: Served, options: tuple[str, ...]) -> None:
+    served.begin(*options)
+    served.ready()
+    assert '"level": "warning"' not in served.output()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_everything_cleanly(running: Served, number: signal.Signals) -> None:
     running.process.send_signal(number)
