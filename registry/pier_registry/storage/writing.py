@@ -54,7 +54,7 @@ def _noted(file: int) -> Iterator[None]:
 
 
 class _Hasher:
-    """Hashes a piece while it is written and the next one comes: a sixth less for a large body that comes alone.
+    """Hashes a piece while it is written and the next one comes, where a large body comes alone.
 
     Several bodies at once have the cores at work without that, and a small one is over before a thread has started.
     """
