@@ -78,6 +78,7 @@ def registry(cluster: Cluster, api: Api, installed: str) -> Iterator[Registry]:
     made = Registry(cluster, api, cluster.namespace("team"))
     made.create(**behind_ingress(clusters.HOSTS[0]))
     made.wait()
+    made.wait("HostReachable")
     yield made
     cluster.kubectl("delete", "namespace", made.namespace, "--wait=false", "--ignore-not-found")
 

@@ -106,6 +106,10 @@ class Registry:
             event_hooks={"request": [named]},
         )
 
+    def answers(self, client: httpx.Client) -> None:
+        """Until what is in front leads to it: Traefik learns of a new Ingress or route some time after Ready."""
+        eventually(lambda: client.get("/v2/").status_code == 200, told=self.told)
+
     def pods(self, part: str = "") -> list[Manifest]:
         """Of the registry, or of its `part` (`registry`, `database`)."""
         selector = f"registry.pier.dev/registry={self.name}"

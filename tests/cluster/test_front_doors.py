@@ -46,7 +46,6 @@ def test_its_resource_tells_that_it_is_ready(registry: Registry) -> None:
     columns = registry.cluster.kubectl("get", "pierregistries", "-n", registry.namespace).splitlines()
     assert columns[0].split() == ["NAME", "READY", "STATUS", "ENDPOINT", "VERSION", "REPLICAS", "AGE"]
     assert columns[1].split()[:6] == ["pier", "True", "Ready", cluster.HOSTS[0], "0.1.0", "1"]
-    registry.wait("HostReachable")
 
 
 def test_docker_pushes_three_hundred_megabytes_through_the_ingress_and_gets_them_back(
@@ -185,9 +184,9 @@ def test_a_gateway_leads_to_the_registry(
     found.wait()
     assert found.condition("Exposed")["status"] == "True"
     with found.client(trusting=ssl.create_default_context(cafile=cluster.plane.ca)) as client:
+        found.answers(client)
         pushed = client.post("/v2/team/app/blobs/uploads/")
         assert pushed.status_code == 202, pushed.text
-        assert client.get("/v2/").status_code == 200
 
 
 def test_a_deployment_runs_an_image_from_the_registry(registry: Registry, saved_images: dict[str, Path]) -> None:
