@@ -13,11 +13,9 @@ import socket
 import time
 from typing import Any, Final
 
-from gunicorn.http.body import ChunkedReader  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
-from pier_registry import express
-from pier_registry.chunks import Chunks
+from pier_registry import express, receiving
 
 MOMENT: Final = 20  # milliseconds
 _SMALL: Final = 1 << 16
@@ -53,8 +51,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return kept
 
     def handle_request(self, req: Any, conn: Any) -> Any:
-        if isinstance(req.body.reader, ChunkedReader) and isinstance(conn.sock, Connection):
-            req.body.reader = Chunks(req, conn.parser.unreader)
+        if isinstance(conn.sock, Connection):
+            req.body = receiving.of(req.body, req, conn.parser.unreader)
         return super().handle_request(req, conn)
 
     def _answered(self, conn: Any) -> Any:

@@ -22,7 +22,7 @@ class Heartbeat:
     beat: Callable[[], object]
     next: float = 0.0
 
-    def read(self, size: int = -1) -> bytes:
+    def readinto(self, buffer: memoryview, /) -> int:
         now = time.monotonic()
         if not self.next:
             self.next = now + EVERY
@@ -31,4 +31,4 @@ class Heartbeat:
             # A database that is away for a moment must not end an upload of an hour.
             with suppress(errors.Unavailable):
                 self.beat()
-        return self.source.read(size)
+        return self.source.readinto(buffer)

@@ -39,9 +39,9 @@ class Stored:
 
 
 class Readable(Protocol):
-    """A body: up to `size` bytes, empty at its end."""
+    """A body, which fills what it can of a buffer, and nothing at its end alone; `io.RawIOBase` has the same."""
 
-    def read(self, size: int = -1, /) -> bytes: ...
+    def readinto(self, buffer: memoryview, /) -> int: ...
 
 
 class UploadFile(Protocol):

@@ -20,9 +20,10 @@ from pier_registry.errors import DiskFull, Misconfigured
 from pier_registry.names import Digest, layer_path, upload_path
 from pier_registry.storage.base import Readable, Received, Stored, UploadFile
 from pier_registry.storage.hashing import Digester
-from pier_registry.storage.writing import FILE_MODE, PIECE, copy, held, too_large, write_all
+from pier_registry.storage.writing import FILE_MODE, copy, held, too_large, write_all
 
 _FOLDER_MODE = 0o750
+_BLOCK = 1 << 20
 _AREAS = ("layers", "uploads")
 _NAME = r"(?!\.{1,2}(?:/|\Z))[^/\0]+"
 _PATH = re.compile(rf"layers(?:/{_NAME})+|uploads/{_NAME}")
@@ -251,8 +252,8 @@ def _allocate(path: Path, size: int) -> None:
 
 
 def _fill(file: int, size: int) -> None:
-    for at in range(0, size, PIECE):
-        write_all(file, os.urandom(min(PIECE, size - at)))  # zeros would be compressed away by some file systems
+    for at in range(0, size, _BLOCK):
+        write_all(file, os.urandom(min(_BLOCK, size - at)))  # zeros would be compressed away by some file systems
     os.fsync(file)
 
 

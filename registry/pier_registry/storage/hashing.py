@@ -216,15 +216,15 @@ class Digester:
         if self._inflating:
             self._inflating.close()
 
-    def update(self, piece: bytes) -> None:
-        """May wait until the inflating has caught up."""
+    def update(self, piece: bytes | memoryview) -> None:
+        """May wait until the inflating has caught up. The piece may change afterwards."""
         self._size += len(piece)
         if self._head is not None:
             self._head += piece
             if len(self._head) >= _TAR_BLOCK:
                 self._recognise(self._head)
         elif self._inflating:
-            self._inflating.feed(piece)
+            self._inflating.feed(bytes(piece))
         self._bytes.update(piece)
         if self._payload:
             self._payload.update(piece)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from io import RawIOBase
 from typing import BinaryIO, Final, Literal
 
 from pier_registry.names import Digest
-from pier_registry.storage.base import Readable
 from pier_registry.storage.hashing import Digester, compression, inflated
 
 Form = Literal["gzip", "tar", "other"]
@@ -35,7 +35,7 @@ def uncompressed(file: BinaryIO, most: int) -> Digest | None:
         return digester.finish().uncompressed
 
 
-def gzipped(file: BinaryIO) -> Readable:
+def gzipped(file: BinaryIO) -> RawIOBase:
     """The tar of a layer in another form, packed with gzip; the same bytes each time."""
     return _Gzipped(_packed(file))
 
@@ -51,16 +51,16 @@ def _packed(file: BinaryIO) -> Iterator[bytes]:
     yield packer.flush()
 
 
-class _Gzipped:
+class _Gzipped(RawIOBase):
     def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
+        self._pieces = filter(None, pieces)  # a packer may have nothing to give yet
         self._rest = b""
 
-    def read(self, size: int = -1, /) -> bytes:
-        for piece in self._pieces if len(self._rest) < size or size < 0 else ():
-            self._rest += piece
-            if 0 <= size <= len(self._rest):
-                break
-        size = len(self._rest) if size < 0 else size
-        given, self._rest = self._rest[:size], self._rest[size:]
-        return given
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        self._rest = self._rest or next(self._pieces, b"")
+        came = min(len(buffer), len(self._rest))
+        buffer[:came], self._rest = self._rest[:came], self._rest[came:]
+        return came

@@ -8,74 +8,40 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from mmap import mmap
 
 from pier_registry.errors import SizeInvalid, TooLarge, UploadBusy
 from pier_registry.names import Digest
 from pier_registry.storage.base import Readable
 
-PIECE = 1 << 20
 FILE_MODE = 0o640
+_BUFFER = 256 << 10  # a socket gives less at once, and what is in a processor's cache is hashed and written from there
 _FLUSHED = 16 << 20
-
-_copying: set[int] = set()  # files of this process that are being written
 
 
 def copy(
-    source: Readable, file: int, update: Callable[[bytes], object], *, announced: int | None, most: int, limit: int
+    source: Readable, file: int, update: Callable[[memoryview], object], *, announced: int | None, most: int, limit: int
 ) -> None:
-    """Write `source` behind what is in `file`, at most `most` bytes, telling `update` each piece.
+    """Write `source` behind what is in `file`, at most `most` bytes; `update` is told each piece, and must not keep it.
 
     `limit` is the largest layer, for the message. Raises SizeInvalid, TooLarge.
     """
     left = wanted = most + 1 if announced is None else min(announced, most + 1)  # a socket would wait for more for ever
-    with _noted(file), ThreadPoolExecutor(1, "flush") as flushing, ThreadPoolExecutor(1, "hash") as hashing:
-        flusher, hasher = _Flusher(file, flushing), _Hasher(update, hashing)
-        while left and (piece := source.read(min(PIECE, left))):
-            left -= len(piece)
-            hasher.take(piece)
+    buffer = memoryview(mmap(-1, max(1, min(_BUFFER, wanted))))  # memory that is there only where it was written to
+    with ThreadPoolExecutor(1, "flush") as flushing:
+        flusher = _Flusher(file, flushing)
+        while left and (came := source.readinto(buffer[:left])):
+            left -= came
+            piece = buffer[:came]
+            update(piece)
             write_all(file, piece)
-            flusher.wrote(len(piece))
-        hasher.end()
+            flusher.wrote(came)
         flusher.end()
     received = wanted - left
     if received > most:
         raise too_large(limit)
     if announced is not None and received < announced:
         raise SizeInvalid(received, announced)
-
-
-@contextmanager
-def _noted(file: int) -> Iterator[None]:
-    _copying.add(file)
-    try:
-        yield
-    finally:
-        _copying.discard(file)
-
-
-class _Hasher:
-    """Hashes a piece while it is written and the next one comes, where a large body comes alone.
-
-    Several bodies at once have the cores at work without that, and a small one is over before a thread has started.
-    """
-
-    def __init__(self, update: Callable[[bytes], object], pool: ThreadPoolExecutor) -> None:
-        self._update = update
-        self._pool = pool
-        self._running: Future[object] | None = None
-
-    def take(self, piece: bytes) -> None:
-        self.end()
-        if len(piece) < PIECE or len(_copying) > 1:
-            self._update(piece)
-        else:
-            self._running = self._pool.submit(self._update, piece)
-
-    def end(self) -> None:
-        """Raises what `update` did."""
-        if self._running is not None:
-            running, self._running = self._running, None
-            running.result()
 
 
 class _Flusher:
@@ -100,7 +66,7 @@ class _Flusher:
             self._flushing.result()
 
 
-def write_all(file: int, piece: bytes) -> None:
+def write_all(file: int, piece: bytes | memoryview) -> None:
     rest = memoryview(piece)
     while rest:
         rest = rest[os.write(file, rest) :]

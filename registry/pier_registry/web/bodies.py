@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from flask import Response, request
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 
 from pier_registry import errors
-from pier_registry.storage.base import Readable
 
 SMALL: Final = 1 << 20
 _DRAINED: Final = 64 << 20
@@ -22,24 +23,36 @@ _PATIENCE: Final = 1.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class _Body:
-    """What breaks while it is read is the client's: a connection that ended, or chunks that are none."""
+class Body:
+    """As it comes, de-chunked. What breaks while it is read is the client's, and raises Invalid."""
 
-    source: Readable
+    source: Any  # receiving.Received, or whatever else a server offers, which need not be able to fill a buffer
 
-    def read(self, size: int = -1, /) -> bytes:
-        try:
-            return self.source.read(size)
-        except (OSError, ParseException):
-            raise errors.Invalid("the body ended early or is malformed: send it again") from None
+    def read(self, size: int, /) -> bytes:
+        with _blamed():
+            return bytes(self.source.read(size))
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        with _blamed():
+            if hasattr(self.source, "readinto"):
+                return int(self.source.readinto(buffer))
+            piece = self.source.read(len(buffer))
+            buffer[: len(piece)] = piece
+            return len(piece)
 
 
-def stream() -> Readable:
-    """The body as it comes, de-chunked. Flask's own stream hides a body that was cut short.
+@contextmanager
+def _blamed() -> Iterator[None]:
+    """A connection that ended, or chunks that are none."""
+    try:
+        yield
+    except (OSError, ParseException):
+        raise errors.Invalid("the body ended early or is malformed: send it again") from None
 
-    Reading raises Invalid when the client's connection breaks.
-    """
-    return _Body(cast(Readable, request.environ["wsgi.input"]))
+
+def stream() -> Body:
+    """Of this request. Flask's own stream hides a body that was cut short."""
+    return Body(request.environ["wsgi.input"])
 
 
 def small(limit: int = SMALL) -> bytes:
@@ -80,7 +93,7 @@ def drain(answer: Response) -> Response:
     return answer
 
 
-def _drained(body: Readable, connection: socket.socket, most: int) -> bool:
+def _drained(body: Body, connection: socket.socket, most: int) -> bool:
     """Whether its end was reached. A slow client must not keep a thread: after a second only what is there is read."""
     connection.settimeout(_PATIENCE)
     impatience = threading.Timer(_PATIENCE, connection.settimeout, [0.0])

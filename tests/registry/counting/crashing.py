@@ -82,10 +82,10 @@ class _Body:
     source: Readable
     fuse: Fuse
 
-    def read(self, size: int = -1, /) -> bytes:
-        piece = self.source.read(size)
+    def readinto(self, buffer: memoryview, /) -> int:
+        came = self.source.readinto(buffer)
         self.fuse.step("in a body")
-        return piece
+        return came
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,20 +45,21 @@ def gzip_of_zeros(size: int) -> bytes:
 
 
 class Source:
-    """Only `read(n)`, as a WSGI server offers it."""
+    """In pieces, as a connection has them."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
         self._rest = b""
         self.given = 0
 
-    def read(self, size: int = -1, /) -> bytes:
-        assert size > 0
+    def readinto(self, buffer: memoryview, /) -> int:
+        assert len(buffer) > 0
         if not self._rest:
             self._rest = next(self._pieces, b"")
-        piece, self._rest = self._rest[:size], self._rest[size:]
-        self.given += len(piece)
-        return piece
+        came = min(len(buffer), len(self._rest))
+        buffer[:came], self._rest = self._rest[:came], self._rest[came:]
+        self.given += came
+        return came
 
 
 def whole(data: bytes, piece: int = MIB) -> Source:

@@ -1,4 +1,4 @@
-"""Chunked bodies come out as gunicorn reads them, however they arrive, and so do the refusals of malformed ones."""
+"""Bodies come out as gunicorn reads them, however they arrive, and so do the refusals of malformed ones."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from gunicorn.config import Config  # type: ignore[import-untyped]
 from gunicorn.http import get_parser  # type: ignore[import-untyped]
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 
-from pier_registry.chunks import Chunks
+from pier_registry import receiving
 from pier_registry.lingering import Connection
 
 HEAD: Final = b"PATCH /v2/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+SIZED: Final = b"PUT /v2/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
 NEXT: Final = b"GET /next HTTP/1.1\r\nHost: localhost\r\n\r\n"
 WHOLE: Final = [
     b"0\r\n\r\n",
@@ -66,7 +67,7 @@ def parsed(pieces: list[bytes], *, ours: bool, more: bool = False) -> Iterator[t
         parser = get_parser(configuration, connection, "")
         request = next(parser)
         if ours:
-            request.body.reader = Chunks(request, parser.unreader)
+            request.body = receiving.of(request.body, request, parser.unreader)
         yield parser, request
     finally:
         connection.close()
@@ -96,6 +97,25 @@ def read(pieces: list[bytes], size: int, *, ours: bool) -> list[bytes] | type[Ex
         return told
 
 
+def filled(body: Any, size: int) -> bytes:
+    buffer = bytearray(size)
+    came = body.readinto(memoryview(buffer))
+    return bytes(buffer[:came])
+
+
+def buffered(pieces: list[bytes], size: int) -> bytes | type[Exception]:
+    """What comes in buffers of `size` bytes, or how it is refused; the first few bytes are read without one."""
+    with parsed(pieces, ours=True) as (_, request):
+        try:
+            told = request.body.read(3)
+            while piece := filled(request.body, size):
+                told += piece
+        except (OSError, ParseException) as refused:
+            assert request.body.failed
+            return type(refused)
+        return bytes(told)
+
+
 def cut(raw: bytes, at: random.Random, most: int) -> list[bytes]:
     places = sorted({0, len(raw), *(at.randrange(len(raw)) for _ in range(most))})
     return [raw[start:end] for start, end in pairwise(places)]
@@ -107,9 +127,10 @@ def test_a_body_is_read_as_by_gunicorn(body: bytes, size: int) -> None:
     expected = read([HEAD + body], size, ours=False)
     assert isinstance(expected, list) is (body in WHOLE)
     assert read([HEAD + body], size, ours=True) == expected
-    assert read([HEAD, *(body[at : at + 1] for at in range(min(len(body), 100))), body[100:]], size, ours=True) == (
-        expected
-    )
+    slowly = [HEAD, *(body[at : at + 1] for at in range(min(len(body), 100))), body[100:]]
+    assert read(slowly, size, ours=True) == expected
+    for pieces in ([HEAD + body], slowly):
+        assert buffered(pieces, size) == (b"".join(expected) if isinstance(expected, list) else expected)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -117,14 +138,38 @@ def test_a_long_body_comes_whole_however_it_arrives(seed: int) -> None:
     at = random.Random(seed)
     chunks = [at.randbytes(at.choice([1, 7, 4096, 16_384, 32_768, 700_000])) for _ in range(at.randrange(1, 30))]
     raw = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
-    told = read(cut(HEAD + raw, at, 40), at.choice([1000, 16_384, 1 << 20]), ours=True)
+    size = at.choice([1000, 16_384, 1 << 20])
+    told = read(cut(HEAD + raw, at, 40), size, ours=True)
     assert isinstance(told, list)
     assert b"".join(told) == b"".join(chunks)
+    assert buffered(cut(HEAD + raw, at, 40), size) == b"".join(chunks)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_body_with_a_length_comes_whole_and_no_further(seed: int) -> None:
+    at = random.Random(seed)
+    body = at.randbytes(at.choice([1, 1000, 700_000]))
+    size = at.choice([7, 16_384, 1 << 20])
+    sent = cut(SIZED % len(body) + body + NEXT, at, 40)
+    told = read(sent, size, ours=True)
+    assert isinstance(told, list)
+    assert b"".join(told) == body
+    assert all(len(piece) == size for piece in told[:-1])
+    assert buffered(sent, size) == body
+    with parsed(sent, ours=True) as (parser, request):
+        while filled(request.body, size):
+            continue
+        assert next(parser).path == "/next"
+
+
+def test_a_body_shorter_than_its_length_ends_where_the_connection_does() -> None:
+    assert buffered([SIZED % 10 + b"hello"], 100) == b"hello"
+    assert read([SIZED % 10 + b"hello"], 100, ours=True) == read([SIZED % 10 + b"hello"], 100, ours=False) == [b"hello"]
 
 
 def test_what_is_there_is_given_before_the_next_chunk_comes() -> None:
     with parsed([HEAD, b"5\r\nhello\r\n"], ours=True, more=True) as (_, request):
-        assert request.body.reader.read(5) == b"hello"
+        assert filled(request.body, 100) == b"hello"
 
 
 @pytest.mark.parametrize("body", WHOLE, ids=lambda body: repr(body[:30]))
