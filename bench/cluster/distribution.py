@@ -26,6 +26,7 @@ from tests.parts.certificates import Authority
 from tests.parts.go_programs import PROGRAMS
 
 NAME: Final = f"distribution {PROGRAMS['registry'].version.removeprefix('v')}"
+CLAIM: Final = "data"
 _MANIFESTS: Final = Path(__file__).with_name("distribution.yaml")
 _HOST: Final = clusters.HOSTS[1]
 _USER: Final = "bench"
@@ -41,6 +42,7 @@ class Distribution:
     ca: Path
     user: str
     password: str
+    namespace: str
 
 
 @contextmanager
@@ -48,7 +50,7 @@ def beside(here: Field, pod: Manifest, folder: Path) -> Iterator[Distribution]:
     """Until the end of the block; it may use what all containers of Pier's `pod` may use together."""
     namespace = here.cluster.namespace("distribution")
     authority = Authority(folder)
-    made = Distribution(_HOST, authority.pair.certificate, _USER, secrets.token_urlsafe(12))
+    made = Distribution(_HOST, authority.pair.certificate, _USER, secrets.token_urlsafe(12), namespace)
     try:
         _install(here, namespace, made, _together(pod), authority)
         yield made

@@ -22,6 +22,7 @@ from tests.operator.cluster import Api, eventually
 NAME: Final = "cluster"
 HOST: Final = clusters.HOSTS[0]
 _GONE_WITHIN: Final = 180.0  # seconds
+_SPARED: Final = 64  # MiB of a volume, so that a registry on it does not find it full
 _GROUPS: Final = Path("/sys/fs/cgroup")
 
 
@@ -62,6 +63,15 @@ class Field:
             made.create(**behind_ingress(HOST))
             made.wait()
             yield made
+
+    def write_through(self, namespace: str, claim: str) -> None:
+        """Each block of the volume once: its image is sparse, and the first write to a place has the host find room."""
+        held = self.api.get("PersistentVolumeClaim", namespace, claim)
+        assert held
+        file = f"/var/lib/machine/{held['spec']['volumeName']}/filling"
+        count = f"$(($(df --output=avail -B1M {file} | tail -n 1) - {_SPARED}))"
+        line = f"touch {file} && dd if=/dev/zero of={file} bs=1M count={count} conv=fsync status=none; rm {file}; sync"
+        self.cluster.machine.run("sh", "-euc", line)
 
     @property
     def operators(self) -> Sequence[Manifest]:

@@ -35,6 +35,8 @@ def measure(bench: Bench) -> Iterator[Row]:
         (pod,) = registry.pods("registry")
         with distribution.beside(here, pod, bench.folder / "tls") as other, client_of(CRANE, registry) as client:
             _meet(client, other, here.cluster.front)
+            here.write_through(registry.namespace, f"{registry.name}-data")
+            here.write_through(other.namespace, distribution.CLAIM)
             crane = Crane(client, image, bench.folder / "pulled")
             measured = _measured(crane, bench.rounds, {_PIER: registry.host, distribution.NAME: other.host})
     for what, bound in (("push", _BOUND), ("pull", None)):
