@@ -164,7 +164,7 @@ def _held(registry: Registry, caller: Caller, repository: RepositoryName, uuid: 
 
 
 def _known(registry: Registry, caller: Caller, repository: RepositoryName, uuid: str) -> Upload:
-    known = registry.metadata.read(lambda tx: uploads.session(tx, uuid, caller.user, repository.full))
+    known = uploads.session(registry.metadata, uuid, caller.user, repository.full)
     if known is None:
         raise errors.UploadUnknown
     return known
@@ -212,7 +212,7 @@ class _Session:
 
     def _arrive(self, tx: Transaction, arrival: Arrival) -> list[refcounts.GoneLayer]:
         """The blob's row and its promise; returns a file that is not needed."""
-        if uploads.session(tx, self.known.uuid, self.caller.user, self.repository.full, lock=True) is None:
+        if not uploads.still_running(tx, self.known.uuid, self.caller.user, self.repository.full):
             raise errors.UploadUnknown
         stored, kept = layers.arrive(tx, arrival)
         promises.give_blob(self.registry, tx, self.caller, self.repository, stored.id)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, bindparam, select, update
 
 from pier_registry.metadata import outbox
 from pier_registry.metadata.schema import layer
 from pier_registry.metadata.session import Transaction
 from pier_registry.names import Digest
+
+# What every blob of a push asks is put together once.
+_BY_DIGEST: Final = select(layer).where(layer.c.digest == bindparam("_digest"))
+_BY_ROW: Final = select(layer).where(layer.c.id == bindparam("_id"))
+_BY_ROW_LOCKED: Final = _BY_ROW.with_for_update()
+_NEW: Final = layer.insert()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +45,14 @@ class Arrival:
 
 def find(tx: Transaction, digest: Digest, *, lock: bool = False) -> Layer | None:
     """Locked by its id: whoever locks by the digest's index too can wait for somebody who waits for them."""
-    row = tx.run(select(layer).where(layer.c.digest == str(digest))).one_or_none()
+    row = tx.run(_BY_DIGEST, {"_digest": str(digest)}).one_or_none()
     if row is None or not lock:
         return None if row is None else _layer(row)
     return by_row(tx, row.id, lock=True)
 
 
 def by_row(tx: Transaction, row_id: int, *, lock: bool = False) -> Layer | None:
-    statement = select(layer).where(layer.c.id == row_id)
-    row = tx.run(statement.with_for_update() if lock else statement).one_or_none()
+    row = tx.run(_BY_ROW_LOCKED if lock else _BY_ROW, {"_id": row_id}).one_or_none()
     return None if row is None else _layer(row)
 
 
@@ -63,15 +68,14 @@ def arrive(tx: Transaction, new: Arrival) -> tuple[Layer, bool]:
     """The layer row of these bytes, locked; and whether the arrival's own file is the one that is kept."""
     known = find(tx, new.digest, lock=True)
     if known is None:
-        tx.run(
-            layer.insert().values(
-                digest=str(new.digest),
-                size=new.size,
-                generation=new.generation,
-                uncompressed=str(new.uncompressed) if new.uncompressed else None,
-                created=tx.now,
-            )
-        )
+        values = {
+            "digest": str(new.digest),
+            "size": new.size,
+            "generation": new.generation,
+            "uncompressed": str(new.uncompressed) if new.uncompressed else None,
+            "created": tx.now,
+        }
+        tx.run(_NEW, values)
         arrived = find(tx, new.digest)
         assert arrived is not None  # noqa: S101  inserted in this transaction
         return arrived, True

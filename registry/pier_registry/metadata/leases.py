@@ -10,13 +10,33 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, select, update
 
 from pier_registry.metadata.schema import lease
 from pier_registry.metadata.session import Transaction
 
 Kind = Literal["layer", "manifest", "image"]
 MAX_AGE: Final = 24 * 3600 * 1000
+
+
+# What every blob of a push asks is put together once.
+_ALIVE: Final = lease.c.until > bindparam("_now")
+_MINE: Final = and_(lease.c.repository == bindparam("_repository"), lease.c.pusher == bindparam("_pusher"))
+_GRANT: Final = (
+    # Ordered: MySQL assigns from left to right, and `until` must still be the old one in the others.
+    update(lease)
+    .ordered_values(
+        (lease.c.promises, case((_ALIVE, lease.c.promises), else_=0) + bindparam("_promises")),
+        (lease.c.echoes, case((_ALIVE, lease.c.echoes), else_=0) + bindparam("_echoes")),
+        (lease.c.born, case((_ALIVE, lease.c.born), else_=bindparam("_now"))),
+        (lease.c.until, bindparam("_until")),
+    )
+    .where(lease.c.kind == bindparam("_kind"), lease.c.object_id == bindparam("_object"), _MINE)
+)
+_FIRST: Final = lease.insert()
+_RENEW: Final = update(lease).where(
+    _MINE, _ALIVE, lease.c.until < bindparam("_half"), lease.c.born > bindparam("_oldest")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,30 +79,22 @@ def grant(
 
     `echoes` of the questions that follow will be promised nothing, see `echo`.
     """
-    mine = _of(kind, object_id, repository, pusher)
-    alive = lease.c.until > tx.now
-    # Ordered: MySQL assigns from left to right, and `until` must still be the old one in the others.
-    renewed = update(lease).ordered_values(
-        (lease.c.promises, case((alive, lease.c.promises), else_=0) + promises),
-        (lease.c.echoes, case((alive, lease.c.echoes), else_=0) + echoes),
-        (lease.c.born, case((alive, lease.c.born), else_=tx.now)),
-        (lease.c.until, tx.now + life),
-    )
-    if tx.run(renewed.where(mine)).rowcount:
+    mine = {"_kind": kind, "_object": object_id, "_repository": repository, "_pusher": pusher.key}
+    more = {"_promises": promises, "_echoes": echoes, "_now": tx.now, "_until": tx.now + life}
+    if tx.run(_GRANT, mine | more).rowcount:
         return
-    tx.run(
-        lease.insert().values(
-            kind=kind,
-            object_id=object_id,
-            repository=repository,
-            pusher=pusher.key,
-            user=pusher.user,
-            promises=promises,
-            echoes=echoes,
-            born=tx.now,
-            until=tx.now + life,
-        )
-    )
+    values = {
+        "kind": kind,
+        "object_id": object_id,
+        "repository": repository,
+        "pusher": pusher.key,
+        "user": pusher.user,
+        "promises": promises,
+        "echoes": echoes,
+        "born": tx.now,
+        "until": tx.now + life,
+    }
+    tx.run(_FIRST, values)
 
 
 def echo(tx: Transaction, kind: Kind, object_id: int, repository: str, pusher: Pusher) -> bool:
@@ -152,17 +164,9 @@ def holding(tx: Transaction, kind: Kind, objects: Collection[int]) -> dict[int, 
 
 def renew(tx: Transaction, repository: str, pusher: Pusher, *, life: int) -> None:
     """Extend this pusher's live promises in a repository that are past half of their life and under a day old."""
-    tx.run(
-        update(lease)
-        .where(
-            lease.c.pusher == pusher.key,
-            lease.c.repository == repository,
-            lease.c.until > tx.now,
-            lease.c.until < tx.now + life // 2,
-            lease.c.born > tx.now - MAX_AGE,
-        )
-        .values(until=tx.now + life)
-    )
+    mine = {"_pusher": pusher.key, "_repository": repository}
+    times = {"_now": tx.now, "_half": tx.now + life // 2, "_oldest": tx.now - MAX_AGE, "until": tx.now + life}
+    tx.run(_RENEW, mine | times)
 
 
 def of_pusher(tx: Transaction, repository: str, pusher: Pusher) -> list[Promised]:

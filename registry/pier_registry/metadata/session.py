@@ -54,8 +54,8 @@ class Transaction:
     @property
     def now(self) -> int:
         if self._now is None:
-            clock = _MYSQL_CLOCK if self.mysql else _SQLITE_CLOCK
-            self._now = int(self.connection.execute(clock).scalar_one())
+            # SQLite's clock is that of this host.
+            self._now = int(self.run(_CLOCK).scalar_one()) if self.mysql else time.time_ns() // 1_000_000
         return self._now
 
     def run(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
@@ -70,8 +70,7 @@ def inserted_id(result: CursorResult[Any]) -> int:
 
 
 _ONE_SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")  # of the next transaction alone
-_MYSQL_CLOCK = text("SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)")
-_SQLITE_CLOCK = text("SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)")
+_CLOCK = text("SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)")
 
 
 class Metadata:

@@ -6,17 +6,31 @@ any line could leave: the upload itself, or the layer path it was moved to befor
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, case, delete, func, select, update
+from sqlalchemy import Row, bindparam, case, delete, func, select, update
 
 from pier_registry import errors
 from pier_registry.metadata import outbox
 from pier_registry.metadata.leases import Pusher
 from pier_registry.metadata.schema import pending_image, upload
-from pier_registry.metadata.session import Transaction, inserted_id
+from pier_registry.metadata.session import Metadata, Transaction, inserted_id
 from pier_registry.names import Digest, ImageId, upload_path
+
+_FIELDS: Final = ("id", "uuid", "user", "size", "digest", "expected", "payload", "uncompressed")
+_UPLOADS: Final = select(*(upload.c[name] for name in _FIELDS))
+# What every blob of a push asks is put together once.
+_ONE: Final = upload.c.uuid == bindparam("_uuid")
+_SESSION: Final = _UPLOADS.where(
+    _ONE, upload.c.user == bindparam("_user"), upload.c.repository == bindparam("_repository")
+)
+_SESSION_LOCKED: Final = _SESSION.with_for_update()
+_BEGIN: Final = upload.insert()
+_COUNT: Final = select(func.count()).where(upload.c.user == bindparam("_user"))
+_ADVANCE: Final = update(upload).where(_ONE)
+_FORGET: Final = delete(upload).where(_ONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,23 +118,27 @@ def begin(
     if count(tx, user) >= most:
         raise errors.TooManyRequests("too many open uploads of this user (PIER_MAX_SESSIONS): finish some", 60)
     values = {"pending_id": pending_id, "repository": repository, "expected": str(expected) if expected else None}
-    tx.run(upload.insert().values(uuid=uuid, user=user, started=tx.now, touched=tx.now, **values))
+    tx.run(_BEGIN, {"uuid": uuid, "user": user, "started": tx.now, "touched": tx.now, **values})
     if pending_id is not None:
         tx.run(update(pending_image).where(pending_image.c.id == pending_id).values(touched=tx.now))
 
 
-def session(tx: Transaction, uuid: str, user: str, repository: str, *, lock: bool = False) -> Upload | None:
+def session(metadata: Metadata, uuid: str, user: str, repository: str) -> Upload | None:
     """A blob upload of this user in this repository; nobody else can name it."""
-    mine = (upload.c.uuid == uuid, upload.c.user == user, upload.c.repository == repository)
-    statement = select(upload).where(*mine)
-    row = tx.run(statement.with_for_update() if lock else statement).one_or_none()
+    row = metadata.glance(_SESSION, {"_uuid": uuid, "_user": user, "_repository": repository})
     return None if row is None else _upload(row)
+
+
+def still_running(tx: Transaction, uuid: str, user: str, repository: str) -> bool:
+    """Whether there is that session still; it stays until the transaction ends."""
+    row = tx.run(_SESSION_LOCKED, {"_uuid": uuid, "_user": user, "_repository": repository}).first()
+    return row is not None
 
 
 def advance(tx: Transaction, uuid: str, size: int, digest: Digest | None) -> bool:
     """Note that a blob upload has `size` bytes, and the digest of all of them where it is known."""
     values = {"size": size, "digest": str(digest) if digest else None, "touched": tx.now}
-    return tx.run(update(upload).where(upload.c.uuid == uuid).values(values)).rowcount > 0
+    return tx.run(_ADVANCE, values | {"_uuid": uuid}).rowcount > 0
 
 
 def expect(tx: Transaction, uuid: str, digest: Digest) -> bool:
@@ -142,7 +160,7 @@ def complete(tx: Transaction, uuid: str, size: int, digest: Digest, payload: Dig
 
 
 def of_pending(tx: Transaction, pending_id: int, *, lock: bool = False) -> list[Upload]:
-    statement = select(upload).where(upload.c.pending_id == pending_id).order_by(upload.c.id)
+    statement = _UPLOADS.where(upload.c.pending_id == pending_id).order_by(upload.c.id)
     return [_upload(row) for row in tx.run(statement.with_for_update() if lock else statement)]
 
 
@@ -152,7 +170,7 @@ def touch(tx: Transaction, uuid: str) -> None:
 
 def forget(tx: Transaction, uuid: str) -> bool:
     """Drop the row alone: its file became a layer, or never came to be. False when it was dropped before."""
-    return tx.run(delete(upload).where(upload.c.uuid == uuid)).rowcount > 0
+    return tx.run(_FORGET, {"_uuid": uuid}).rowcount > 0
 
 
 def discard(tx: Transaction, dropped: Upload) -> list[int]:
@@ -174,7 +192,7 @@ def drop_uploads(tx: Transaction, pending_id: int) -> None:
 
 def drop_idle(tx: Transaction, before: int, count: int) -> int:
     """Drop up to `count` uploads and pending images untouched since `before` (ms); returns how many."""
-    rows = tx.run(select(upload).where(upload.c.touched < before).order_by(upload.c.id).limit(count).with_for_update())
+    rows = tx.run(_UPLOADS.where(upload.c.touched < before).order_by(upload.c.id).limit(count).with_for_update())
     idle = [_upload(row) for row in rows]
     for dropped in idle:
         discard(tx, dropped)
@@ -186,7 +204,7 @@ def drop_idle(tx: Transaction, before: int, count: int) -> int:
 
 
 def count(tx: Transaction, user: str) -> int:
-    return int(tx.run(select(func.count()).where(upload.c.user == user)).scalar_one())
+    return int(tx.run(_COUNT, {"_user": user}).scalar_one())
 
 
 def sends_to(tx: Transaction, user: str, repository: str) -> bool:
@@ -207,17 +225,6 @@ def _pending(row: Row[Any]) -> PendingImage:
     return PendingImage(row.id, row.user, row.pusher, row.image_id, row.parent, bytes(row.json))
 
 
-def _upload(row: Row[Any]) -> Upload:
-    def digest(text: str | None) -> Digest | None:
-        return Digest.parse(text) if text else None
-
-    return Upload(
-        row.id,
-        row.uuid,
-        row.user,
-        row.size,
-        digest(row.digest),
-        digest(row.expected),
-        digest(row.payload),
-        digest(row.uncompressed),
-    )
+def _upload(row: Sequence[Any]) -> Upload:
+    row_id, uuid, user, size, *digests = row
+    return Upload(row_id, uuid, user, size, *(Digest.parse(text) if text else None for text in digests))
