@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from dataclasses import fields
 from functools import cache
 from itertools import pairwise
@@ -51,6 +52,12 @@ def _leads_somewhere(here: Page, link: str) -> bool:
     if not target.is_file():
         return False
     return not anchor or anchor in page(target.relative_to(ROOT).as_posix()).anchors()
+
+
+@pytest.mark.parametrize("name", [one.name for one in pages()])
+def test_no_page_says_a_long_line_twice(name: str) -> None:
+    lines = Counter(line for line in page(name).prose.splitlines() if len(line) > 80)
+    assert [line for line, count in lines.items() if count > 1] == []
 
 
 def test_every_page_is_reached_from_the_readme() -> None:
