@@ -34,10 +34,10 @@ class Request:
 @contextmanager
 def watched(registry: Running) -> Iterator[list[Request]]:
     """The requests that end within the block; the list is filled when the block has ended."""
-    began = registry.log.stat().st_size
+    _, began = _until_now(registry, registry.log.stat().st_size)
     requests: list[Request] = []
     yield requests
-    requests += _until_now(registry, began)
+    requests += _until_now(registry, began)[0]
 
 
 def bodies(requests: Iterable[Request], repository: str) -> list[str]:
@@ -75,15 +75,20 @@ def _named(parameter: str, uri: str) -> list[str]:
     return [unquote(value) for value in re.findall(rf"[?&]{parameter}=([^&]+)", uri)]
 
 
-def _until_now(registry: Running, began: int) -> list[Request]:
-    """A request of our own comes after all others: when its line is there, so are theirs."""
+def _until_now(registry: Running, began: int) -> tuple[list[Request], int]:
+    """With the place in the log behind them.
+
+    A request of our own comes after all others: when its line is there, so are theirs.
+    """
     mark = f"/v2/?{uuid.uuid4()}"
     registry.client().get(mark)
     deadline = time.monotonic() + LOGGED_WITHIN
     while time.monotonic() < deadline:
-        requests = _read(registry.log.read_bytes()[began:])
+        log = registry.log.read_bytes()[began:]
+        whole = log[: log.rfind(b"\n") + 1]
+        requests = _read(whole)
         if any(one.uri == mark for one in requests):
-            return [one for one in requests if one.uri != mark]
+            return [one for one in requests if one.uri != mark], began + len(whole)
         time.sleep(0.02)
     raise AssertionError("the front door wrote no line for a request")
 
