@@ -1,4 +1,7 @@
-"""A plain nginx beside the registry: the same TLS and sendfile lines, taken from the registry's own configuration."""
+"""A plain nginx beside the registry: the same TLS and sendfile lines, taken from the registry's own configuration.
+
+It reads without further threads, as the registry's does what is in memory.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,6 @@ _HTTP: Final = (
     "sendfile",
     "tcp_nopush",
     "sendfile_max_chunk",
-    "aio",
     "output_buffers",
     "gzip",
     "keepalive_timeout",

@@ -87,6 +87,12 @@ class Storage(Protocol):
     def size(self, path: str) -> int | None:
         """Bytes of the file, None when there is none."""
 
+    def is_warm(self, path: str) -> bool:
+        """Whether its bytes are in memory, so that no reader waits for a disk; as far as samples tell.
+
+        Raises FileNotFoundError.
+        """
+
     def layers(self) -> Iterator[Stored]:
         """Every file in the layers area, in any order."""
 

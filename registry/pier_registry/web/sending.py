@@ -94,10 +94,17 @@ def _at_once(storage: Storage, file: LayerFile, headers: Mapping[str, str], miss
 def _by_nginx(
     storage: Storage, file: LayerFile, headers: Mapping[str, str], area: str, missing: errors.PierError
 ) -> Answer:
-    """nginx would follow a link that somebody put in a layer's place, so the storage looks first."""
-    if storage.size(file.path) is None:
-        raise missing
-    return answers.whole(b"", {**headers, "X-Accel-Redirect": f"/{area}/{file.path.removeprefix('layers/')}"})
+    """nginx would follow a link that somebody put in a layer's place, so the storage looks first.
+
+    What is in memory nginx reads without the detour over another thread.
+    """
+    try:
+        if storage.size(file.path) is None:
+            raise missing
+        place = f"{area}/warm" if storage.is_warm(file.path) else area
+    except FileNotFoundError:
+        raise missing from None
+    return answers.whole(b"", {**headers, "X-Accel-Redirect": f"/{place}/{file.path.removeprefix('layers/')}"})
 
 
 def _streamed(

@@ -137,6 +137,9 @@ class _Storage:
     def size(self, path: str) -> int | None:
         return self.inner.size(path)
 
+    def is_warm(self, path: str) -> bool:
+        return self.inner.is_warm(path)
+
     def layers(self) -> Iterator[Stored]:
         return self.inner.layers()
 

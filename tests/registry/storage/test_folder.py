@@ -252,3 +252,16 @@ def _wait(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < until, "it did not come about within 20 s"
         time.sleep(0.01)
+
+
+def test_a_layer_that_is_not_in_memory_is_told_from_one_that_is(folder: FileSystem, root: Path) -> None:
+    path = keep(folder, os.urandom(3 * MIB))
+    assert folder.is_warm(path)
+    with (root / path).open("rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    assert not folder.is_warm(path)
+    (root / path).read_bytes()
+    assert folder.is_warm(path)
+    folder.remove(path)
+    with pytest.raises(FileNotFoundError):
+        folder.is_warm(path)
