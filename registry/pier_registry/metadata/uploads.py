@@ -29,7 +29,7 @@ _SESSION: Final = _UPLOADS.where(
 _SESSION_LOCKED: Final = _SESSION.with_for_update()
 _BEGIN: Final = upload.insert()
 _COUNT: Final = select(func.count()).where(upload.c.user == bindparam("_user"))
-_ADVANCE: Final = update(upload).where(_ONE)
+_CHANGE: Final = update(upload).where(_ONE)
 _FORGET: Final = delete(upload).where(_ONE)
 
 
@@ -138,13 +138,13 @@ def still_running(tx: Transaction, uuid: str, user: str, repository: str) -> boo
 def advance(tx: Transaction, uuid: str, size: int, digest: Digest | None) -> bool:
     """Note that a blob upload has `size` bytes, and the digest of all of them where it is known."""
     values = {"size": size, "digest": str(digest) if digest else None, "touched": tx.now}
-    return tx.run(_ADVANCE, values | {"_uuid": uuid}).rowcount > 0
+    return tx.run(_CHANGE, values | {"_uuid": uuid}).rowcount > 0
 
 
 def expect(tx: Transaction, uuid: str, digest: Digest) -> bool:
     """Note what the upload is about to become, before its file is moved there."""
     values = {"expected": str(digest), "touched": tx.now}
-    return tx.run(update(upload).where(upload.c.uuid == uuid).values(values)).rowcount > 0
+    return tx.run(_CHANGE, values | {"_uuid": uuid}).rowcount > 0
 
 
 def complete(tx: Transaction, uuid: str, size: int, digest: Digest, payload: Digest, inflated: Digest | None) -> bool:
@@ -156,7 +156,7 @@ def complete(tx: Transaction, uuid: str, size: int, digest: Digest, payload: Dig
         "uncompressed": str(inflated) if inflated else None,
         "touched": tx.now,
     }
-    return tx.run(update(upload).where(upload.c.uuid == uuid).values(values)).rowcount > 0
+    return tx.run(_CHANGE, values | {"_uuid": uuid}).rowcount > 0
 
 
 def of_pending(tx: Transaction, pending_id: int, *, lock: bool = False) -> list[Upload]:
@@ -165,7 +165,7 @@ def of_pending(tx: Transaction, pending_id: int, *, lock: bool = False) -> list[
 
 
 def touch(tx: Transaction, uuid: str) -> None:
-    tx.run(update(upload).where(upload.c.uuid == uuid).values(touched=tx.now))
+    tx.run(_CHANGE, {"touched": tx.now, "_uuid": uuid})
 
 
 def forget(tx: Transaction, uuid: str) -> bool:
